@@ -41,7 +41,8 @@ FIELDS = ("country", "region", "city", "district", "town", "adcode", "address", 
 
 #: Between the columns of :func:`split_known`: here a short form ends for certain.
 _BOUNDARY = "\x1f"
-_CLOSING = r"\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff,，、/／\\|｜;；:：.．。·•_＿~～\-－—–>＞》)）\]］】}｝」』"
+_CLOSING = r"\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+_CLOSING += r",，、/／\\|｜;；:：.．。·•_＿~～\-－—–>＞》)）\]］】}｝」』"
 _SEPARATORS = re.compile(rf"[{_CLOSING}<＜《(（\[［【{{｛「『]*")
 _TRAILING = re.compile(rf"[{_CLOSING}]*")
 _EDGES = "".join(chr(c) for c in range(0x21)) + "\x7f\xa0\u3000\ufeff\u200b"
@@ -65,6 +66,7 @@ _ROAD_GOES_ON_FIRST = frozenset(
 _ROAD_GOES_ON_LONGEST = 9
 # What makes a full name before it the beginning of a road (浦东新区路).
 _FULL_GOES_ON = re.compile(r"路|街(?!道)|大道|大街|公路|巷")
+_FULL_GOES_ON_FIRST = ("街", "大", "公")
 _ROAD_LONGEST = 12
 _ROAD = re.compile(r"[^\W\d_]{2,7}?(?:路|街|大道|道|弄|巷|胡同|村|镇|乡|社区|小区|园区|开发区)")
 #: Below these regions the gazetteer has nothing; the beginnings of their best-known places stand in for it.
@@ -80,6 +82,7 @@ _ENDS_OF_NAMES = "省市区县州盟旗"
 
 _MOST_PARTS = 12  # divisions read from one text, doubled ones counted: enough for honest text, an end for hostile
 _MOST_MEMOS = 200_000
+_LONGEST_MEMO = 64  # characters
 
 # Where the reading ends, the deepest place (a row of the index or -1), the town's row or -1.
 _Reading = tuple[int, int, int]
@@ -140,9 +143,11 @@ class _Reader:
                 after = self._best(at + 1, row, town, parts)  # 重庆市县云阳县: the name of a placeholder
                 if after[0] > at + 1:
                     yield after
-        for end, entries in self._names(self.index.tree, at):
-            for next_row, full in self._fitting(entries, row, town):
+        for end, entries in self._names(self.index.places(row), at):
+            for next_row, full in entries:
                 doubled = row >= 0 and next_row in self.index.above[row]
+                if town >= 0 and not doubled:
+                    continue
                 after = self._best(end, row if doubled else next_row, town, parts)
                 stands = after[0] > end or (
                     self._full_stands(end) if full else self._short_stands(at, end, row, next_row)
@@ -160,23 +165,9 @@ class _Reader:
         self._look(at + (12 if long else 4 if self.text.startswith(("市", "省", "自"), at) else 1))
         return _PLACEHOLDER.match(self.text, at)
 
-    def _fitting(self, entries: list[tuple[int, bool]], row: int, town: int) -> Iterable[tuple[int, bool]]:
-        """The entries that repeat what is known or lie below it, if their level leaves one choice."""
-        above = self.index.above
-        if row < 0:
-            fit = entries
-        elif town >= 0:
-            return [entry for entry in entries if entry[0] in above[row]]
-        else:
-            fit = [entry for entry in entries if entry[0] in above[row] or row in above[entry[0]]]
-        if len(fit) == 1:
-            return fit
-        levels = [self.index.level[entry[0]] for entry in fit]
-        return [entry for entry, level in zip(fit, levels, strict=True) if levels.count(level) == 1]
-
     def _full_stands(self, end: int) -> bool:
         """Whether a full name is a place: 浦东新区路 is a road."""
-        self._look(end + 2)
+        self._look(end + (2 if self.text[end : end + 1] in _FULL_GOES_ON_FIRST else 1))
         return not _FULL_GOES_ON.match(self.text, end)
 
     def _short_stands(self, at: int, end: int, row: int, next_row: int) -> bool:
@@ -246,7 +237,7 @@ class _Memo:
                 return known
         reader = _Reader(self.index, text)
         reading = reader.read()
-        if reading[1] >= 0 and reader.seen <= len(text):
+        if reading[1] >= 0 and reader.seen <= min(len(text), _LONGEST_MEMO):
             if len(readings) >= _MOST_MEMOS:
                 readings.clear()
                 self.lengths.clear()

@@ -54,7 +54,16 @@ _AMOUNT = re.compile(
 )
 _GRAMS = {"kg": "1000", "千克": "1000", "公斤": "1000", "g": "1", "gram": "1", "克": "1", "斤": "500"}
 _GRAMS |= {"lb": "453.59237", "oz": "28.349523125"}
-_CURRENCIES = {"RMB": "CNY", "人民币": "CNY", "元": "CNY", "¥": "CNY", "￥": "CNY", "美元": "USD", "$": "USD", "€": "EUR"}
+_CURRENCIES = {
+    "RMB": "CNY",
+    "人民币": "CNY",
+    "元": "CNY",
+    "¥": "CNY",
+    "￥": "CNY",
+    "美元": "USD",
+    "$": "USD",
+    "€": "EUR",
+}
 _COUNTRIES = {
     **dict.fromkeys(("中国", "中国大陆", "中华人民共和国", "china", "mainlandchina", "prchina", "prc", "chn"), "CN"),
     **dict.fromkeys(("香港", "中国香港", "hongkong", "hongkongsarchina", "hkg"), "HK"),

@@ -238,7 +238,7 @@ class PlaceNames:
         self.above: list[tuple[int, ...]] = []
         for row, parent in enumerate(self.parent):
             self.above.append((row,) if parent < 0 else (row, *self.above[parent]))
-        self.tree: NameTree = {}
+        self.texts: list[list[tuple[str, bool]]] = [[] for _ in self.names]  # how a place is written; is it in full
         self.short_owners: dict[str, list[int]] = {}
         # A municipality is one place on two levels: its one city stands for both.
         city_of = {
@@ -249,6 +249,10 @@ class PlaceNames:
         for row, name in enumerate(self.names):
             if name and not (self.level[row] == CITY and self.parent[row] in city_of):
                 self._add(city_of.get(row, row), name, self.level[row])
+        self.children: dict[int, list[int]] = {}
+        for row, parent in enumerate(self.parent):
+            self.children.setdefault(parent, []).append(row)
+        self.trees: dict[int, NameTree] = {}
         self.town_trees: dict[int, NameTree] = {}
 
     def _add(self, row: int, name: str, level: int) -> None:
@@ -259,11 +263,34 @@ class PlaceNames:
             if name.endswith("新区"):
                 also.add(short + "区")
             full |= also - self.official
-        for text in full:
-            _plant(self.tree, text, (row, True))
-        for text in {short, *_TRADITIONAL.get(name, ())} - full:
-            _plant(self.tree, text, (row, False))
+        brief = {short, *_TRADITIONAL.get(name, ())} - full
+        self.texts[row] += [(text, True) for text in full] + [(text, False) for text in brief]
+        for text in brief:
             self.short_owners.setdefault(text, []).append(row)
+
+    def places(self, row: int) -> NameTree:
+        """The names that may follow once ``row`` is known (-1: nothing is): its own, of those above and below.
+
+        Of several places of one level that share a name there is none: it leaves no choice to infer from.
+        """
+        tree = self.trees.get(row)
+        if tree is None:
+            rows = list(self.above[row]) if row >= 0 else []
+            below = [*self.children.get(row, ())]
+            for child in below:
+                below += self.children.get(child, ())
+            owners: dict[str, list[tuple[int, bool]]] = {}
+            for place in rows + below:
+                for text, full in self.texts[place]:
+                    owners.setdefault(text, []).append((place, full))
+            tree = {}
+            for text, entries in owners.items():
+                levels = [self.level[place] for place, _ in entries]
+                for entry in entries:
+                    if levels.count(self.level[entry[0]]) == 1:
+                        _plant(tree, text, entry)
+            self.trees[row] = tree
+        return tree
 
     def towns(self, row: int) -> NameTree:
         """The names of the towns below a city or district; of a city, those that occur once in it."""

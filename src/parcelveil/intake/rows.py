@@ -225,7 +225,9 @@ class _Work:
     def _waybill_no(self) -> None:
         values = self.text("waybill_no")
         if values is None:
-            raise InputError("{file} has no waybill numbers", hint="name the column with --map", file=self.intake.source)
+            raise InputError(
+                "{file} has no waybill numbers", hint="name the column with --map", file=self.intake.source
+            )
         wide = pc.match_substring_regex(values, _FULL_WIDTH)
         if pc.any(wide).as_py():
             values = cells.clean(pc.if_else(wide, pc.utf8_normalize(values, "NFKC"), values), apostrophe=True)
@@ -364,7 +366,10 @@ class _Work:
             return
         encoded = country.dictionary_encode()
         where = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        codes = [code if len(code) == 2 and code.isascii() else self.intake.country for code in encoded.dictionary.to_pylist()]
+        codes = [
+            code if len(code) == 2 and code.isascii() else self.intake.country
+            for code in encoded.dictionary.to_pylist()
+        ]
         codes.append(self.intake.country)  # found by -1
         by_row = np.array(codes, dtype=object)[where] if len(codes) > 1 else None
         problems = pa.nulls(self.size, pa.string())

@@ -136,9 +136,7 @@ def _address(value: str, mask: str) -> list[str]:
         found.append(f"{mask} shows a building, unit, floor or room")
     if re.search(r"[0-9]|\d", rest):
         found.append(f"{mask} shows a number that is no road number")
-    if road_number and re.search(
-        rf"[路街道]{road_number[0]}\s*(?:[0-9]+\s*(?:室|房|单元|楼|层)|[-楼室门栋幢])", value
-    ):
+    if road_number and re.search(rf"[路街道]{road_number[0]}\s*(?:[0-9]+\s*(?:室|房|单元|楼|层)|[-楼室门栋幢])", value):
         found.append(f"{mask} shows a number that may be a building")
     shown = mask.strip("*").strip()
     latin = re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+){1,2}", shown) if shown.isascii() or " " in shown else None

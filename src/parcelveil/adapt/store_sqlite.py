@@ -1,0 +1,107 @@
+"""The workspace's state in SQLite (``sqlite:`` URIs): one file, one fsync a commit, safe against kill -9.
+
+Writers take turns: a transaction begins with the write lock, so that two processes cannot both make the epoch
+of a new day, or both rotate the key-encryption key.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from parcelveil.errors import OutputError, WorkspaceError
+from parcelveil.ports import EpochRow, PseudonymRow, Run
+
+_WAIT_SECONDS = 30
+_READABLE = 1  # the newest schema this version knows
+
+
+class SqliteStore:
+    """See the module."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from None
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > _READABLE:
+            raise WorkspaceError(
+                "{file} was written by a newer parcelveil", hint="update parcelveil to work here", file=self._path.name
+            )
+        for number in range(version + 1, _READABLE + 1):
+            script = resources.files(__package__).joinpath(f"migrations/{number:04}.sql").read_text("utf-8")
+            self._db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._db)
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from None
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class SqliteTransaction:
+    """The reads and writes of one transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def kek_version(self) -> int:
+        row = self._db.execute("SELECT value FROM setting WHERE name = 'kek_version'").fetchone()
+        return int(row[0]) if row else 0
+
+    def set_kek_version(self, version: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO setting VALUES ('kek_version', ?)", (str(version),))
+
+    def epochs(self) -> list[EpochRow]:
+        return [EpochRow(*row) for row in self._db.execute("SELECT * FROM epoch ORDER BY epoch")]
+
+    def put_epoch(self, row: EpochRow) -> None:
+        self._db.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(row))
+
+    def pseudonym_keys(self) -> list[PseudonymRow]:
+        return [PseudonymRow(*row) for row in self._db.execute("SELECT * FROM pseudonym_key ORDER BY purpose, period")]
+
+    def put_pseudonym_key(self, row: PseudonymRow) -> None:
+        self._db.execute("INSERT OR REPLACE INTO pseudonym_key VALUES (?, ?, ?, ?)", msgspec.structs.astuple(row))
+
+    def add_run(self, run: Run) -> None:
+        self._db.execute("INSERT INTO run VALUES (NULL, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(run))
+
+    def runs(self) -> list[Run]:
+        columns = 'command, started_at, seconds, "rows", "values", rejected'
+        return [Run(*row) for row in self._db.execute(f"SELECT {columns} FROM run ORDER BY id")]  # noqa: S608
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> OutputError | WorkspaceError:
+    if "disk is full" in str(error) or "readonly" in str(error) or "disk I/O" in str(error):
+        return OutputError(
+            "{file} could not be written: {why}",
+            hint="free some space or check the permissions; nothing was changed",
+            file=path.name,
+            why=str(error),
+        )
+    return WorkspaceError(
+        "{file} cannot be used: {why}", hint="restore it from a backup", file=path.name, why=str(error)
+    )

@@ -1,0 +1,71 @@
+"""The ``parcelveil`` command: one module a verb, one short function a command.
+
+Heavy imports stay inside the functions, so that ``parcelveil --help`` starts at once. Nothing but
+:class:`~parcelveil.errors.ParcelveilError` is expected to come out of a command; whatever else does is told
+without its text, for that could hold somebody's data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from parcelveil import __version__
+from parcelveil.cli import demo, erase, init, inspect, keys, open_, rewrap, seal, simulate
+from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
+
+app = App(
+    name="parcelveil",
+    version=__version__,
+    help="Guards the personal data of parcels: seals it, opens it for the key holder, forgets it for good.",
+)
+app.command(init.init)
+app.command(inspect.inspect)
+app.command(seal.seal)
+app.command(open_.open_, name="open")
+app.command(rewrap.rewrap)
+app.command(erase.app)
+app.command(keys.app)
+app.command(simulate.app)
+app.command(demo.demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code (see :mod:`parcelveil.errors`)."""
+    from parcelveil.cli.terminal import fail
+
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except ParcelveilError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        hint = "free some space; nothing was changed" if error.errno == errno.ENOSPC else "check path and permissions"
+        return fail(OutputError("the system refused: {why}", hint=hint, why=why))
+    except MemoryError:
+        return fail(ParcelveilError("out of memory", hint="run it on a machine with more, or on a smaller file"))
+    except Exception as error:
+        from cyclopts import CycloptsError
+
+        if isinstance(error, CycloptsError):
+            return 2
+        if os.environ.get("PARCELVEIL_DEBUG"):
+            raise
+        return fail(
+            ParcelveilError(
+                "internal error ({kind}); nothing was written",
+                hint="please report it; PARCELVEIL_DEBUG=1 shows where (and may show data)",
+                kind=type(error).__name__,
+            )
+        )
+    return result if isinstance(result, int) else 0
