@@ -1,7 +1,7 @@
 """Runs a kernel in the threads of this process (``local:`` URIs).
 
 AES, Arrow and the compiled passes release the GIL, so threads scale over the cores; results come in order, and
-only ``2 * threads`` items are under way at once, so memory stays bounded however long the stream is.
+only ``threads + 1`` items are under way at once, so memory stays bounded however long the stream is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LocalEngine:
             try:
                 for item in items:
                     under_way.append(pool.submit(kernel, item))
-                    if len(under_way) >= 2 * self.threads:
+                    if len(under_way) > self.threads:
                         yield under_way.popleft().result()
                 while under_way:
                     yield under_way.popleft().result()

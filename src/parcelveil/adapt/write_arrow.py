@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 #: A row group is written when either is reached.
-GROUP_ROWS = 131_072
-GROUP_BYTES = 64 << 20
+GROUP_ROWS = 65_536
+GROUP_BYTES = 32 << 20
 
 
 def _is_random(kind: pa.DataType) -> bool:

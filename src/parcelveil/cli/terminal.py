@@ -62,8 +62,12 @@ class Where:
 
     def open(self) -> Workspace:
         """The open workspace."""
+        import pyarrow as pa
+
         from parcelveil.workspace import Workspace, find
 
+        # The system's allocator gives memory back between batches; Arrow's own keeps a fifth more.
+        pa.set_memory_pool(pa.system_memory_pool())
         return Workspace.open(find(self.workspace), self.passphrase)
 
 

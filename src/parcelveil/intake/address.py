@@ -27,7 +27,7 @@ Columns that are split already get their code, and their address loses divisions
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cache
 
 import numpy as np
@@ -51,6 +51,7 @@ _IN_FRONT = re.compile(
     rf"(?:(?:中华人民共和国|中国){_SEPARATORS.pattern})?(?:([0-9０-９]{{6}})(?![0-9０-９]){_SEPARATORS.pattern})?"
 )
 _STARTS_IN_FRONT = re.compile(rf"[中0-9０-９{_CLOSING}<＜《(（\[［【{{｛「『]")
+_PLACEHOLDER_FIRST = frozenset("市省自县")
 _PLACEHOLDER = re.compile(r"市辖区|(?:省|自治区)直辖(?:县级行政(?:区划|单位)|行政单位|县)?")
 
 # What makes a short form before it the name of a road or house (上海路, 中山北一路, 深圳大学) instead of a place.
@@ -66,7 +67,7 @@ _ROAD_GOES_ON_FIRST = frozenset(
 _ROAD_GOES_ON_LONGEST = 9
 # What makes a full name before it the beginning of a road (浦东新区路).
 _FULL_GOES_ON = re.compile(r"路|街(?!道)|大道|大街|公路|巷")
-_FULL_GOES_ON_FIRST = ("街", "大", "公")
+_FULL_GOES_ON_FIRST = frozenset("路街大公巷")
 _ROAD_LONGEST = 12
 _ROAD = re.compile(r"[^\W\d_]{2,7}?(?:路|街|大道|道|弄|巷|胡同|村|镇|乡|社区|小区|园区|开发区)")
 #: Below these regions the gazetteer has nothing; the beginnings of their best-known places stand in for it.
@@ -78,11 +79,20 @@ _BELOW = {
     ),
 }
 #: After a short form, the rest of the full one: no sign of anything else.
-_ENDS_OF_NAMES = "省市区县州盟旗"
+_ENDS_OF_NAMES = frozenset("省市区县州盟旗")
 
 _MOST_PARTS = 12  # divisions read from one text, doubled ones counted: enough for honest text, an end for hostile
 _MOST_MEMOS = 200_000
 _LONGEST_MEMO = 64  # characters
+_HEAD = 8  # characters under which the lengths of memos are kept
+
+
+@cache
+def _separator_characters() -> frozenset[str]:
+    # All separators are below U+3100 or from U+FE00 on.
+    candidates = map(chr, (*range(0x3100), *range(0xFE00, 0x10000)))
+    return frozenset(c for c in candidates if _SEPARATORS.fullmatch(c))
+
 
 # Where the reading ends, the deepest place (a row of the index or -1), the town's row or -1.
 _Reading = tuple[int, int, int]
@@ -90,12 +100,17 @@ _NOTHING: _Reading = (0, -1, -1)
 
 
 class _Reader:
-    """Reads one text. ``seen`` is how far it had to look: texts that agree up to there read the same."""
+    """Reads one text, and records what decided the reading: texts that agree up to ``seen`` read the same.
+
+    Of the last character seen it may only have been asked whether it is in some sets, ``asked``; then any other
+    character that is in none of them does as well. None when more was asked of it.
+    """
 
     def __init__(self, index: PlaceNames, text: str) -> None:
         self.index = index
         self.text = text
         self.seen = 0
+        self.asked: list[Container[str]] | None = []
         self.known: dict[tuple[int, int, int], _Reading] = {}
 
     def read(self) -> _Reading:
@@ -107,22 +122,23 @@ class _Reader:
     def _skip(self, at: int, pattern: re.Pattern[str] = _SEPARATORS) -> int:
         match = pattern.match(self.text, at)
         end = match.end() if match else at
-        self._look(end + 1)
+        self._look(end + 1, _separator_characters())
         return end
 
     def _names(self, tree: NameTree, at: int) -> list[tuple[int, list[tuple[int, bool]]]]:
         """Names in ``tree`` that the text has at ``at``, the longest first: their ends and entries."""
         found = []
         text, size = self.text, len(self.text)
-        while at < size and (tree := tree.get(text[at])):  # type: ignore[assignment]
+        while at < size and text[at] in tree:
+            tree = tree[text[at]]
             at += 1
             if "" in tree:
                 found.append((at, tree[""]))
-        self._look(at + 1)
+        self._look(at + 1, tree)
         return found[::-1]
 
     def _best(self, at: int, row: int, town: int, parts: int) -> _Reading:
-        """The reading from ``at``, below what is known already, that explains most; ends at ``at`` if there is none."""
+        """The reading from ``at``, given what is known, that explains most; it ends at ``at`` if there is none."""
         key = (at, row, town)
         best = self.known.get(key)
         if best is not None:
@@ -139,8 +155,8 @@ class _Reader:
         if row >= 0:
             if match := self._placeholder(at):
                 yield self._best(match.end(), row, town, parts)
-            if self.index.level[row] == CITY and self.text.startswith("县", at):
-                after = self._best(at + 1, row, town, parts)  # 重庆市县云阳县: the name of a placeholder
+            elif self.index.level[row] == CITY and self.text.startswith("县", at):  # 重庆市县云阳县: a placeholder too
+                after = self._best(at + 1, row, town, parts)
                 if after[0] > at + 1:
                     yield after
         for end, entries in self._names(self.index.places(row), at):
@@ -149,10 +165,7 @@ class _Reader:
                 if town >= 0 and not doubled:
                     continue
                 after = self._best(end, row if doubled else next_row, town, parts)
-                stands = after[0] > end or (
-                    self._full_stands(end) if full else self._short_stands(at, end, row, next_row)
-                )
-                if stands:
+                if after[0] > end or self._stands(at, end, full, row, next_row):
                     yield after
         if row >= 0 and self.index.level[row] != PROVINCE:
             for end, entries in self._names(self.index.towns(row), at):
@@ -161,13 +174,19 @@ class _Reader:
                         yield self._best(end, self.index.district_of(next_town), next_town, parts)
 
     def _placeholder(self, at: int) -> re.Match[str] | None:
-        long = self.text.startswith(("省直", "自治区直"), at)
-        self._look(at + (12 if long else 4 if self.text.startswith(("市", "省", "自"), at) else 1))
+        self._look(at + 1, _PLACEHOLDER_FIRST)
+        if self.text.startswith(("市", "省", "自"), at):
+            self._look(at + (12 if self.text.startswith(("省直", "自治区直"), at) else 4))
         return _PLACEHOLDER.match(self.text, at)
+
+    def _stands(self, at: int, end: int, full: bool, row: int, next_row: int) -> bool:
+        return self._full_stands(end) if full else self._short_stands(at, end, row, next_row)
 
     def _full_stands(self, end: int) -> bool:
         """Whether a full name is a place: 浦东新区路 is a road."""
-        self._look(end + (2 if self.text[end : end + 1] in _FULL_GOES_ON_FIRST else 1))
+        self._look(end + 1, _FULL_GOES_ON_FIRST)
+        if self.text.startswith(("街", "大", "公"), end):
+            self._look(end + 2)
         return not _FULL_GOES_ON.match(self.text, end)
 
     def _short_stands(self, at: int, end: int, row: int, next_row: int) -> bool:
@@ -190,6 +209,7 @@ class _Reader:
             self._look(end + 4)
             return bool(_BELOW[name].match(text, end))
         # Without a separator only a whole road name makes a short form a place, unless it begins the full form.
+        self._look(end + 1, _ENDS_OF_NAMES)
         if row < 0 or doubled or text[end] in _ENDS_OF_NAMES or text.startswith(name, at):
             return False
         self._look(end + _ROAD_LONGEST)
@@ -206,14 +226,21 @@ class _Reader:
 
     def _road_goes_on(self, at: int) -> bool:
         looked = at < len(self.text) and self.text[at] in _ROAD_GOES_ON_FIRST
-        self._look(at + (_ROAD_GOES_ON_LONGEST if looked else 1))
+        self._look(at + 1, _ROAD_GOES_ON_FIRST)
+        if looked:
+            self._look(at + _ROAD_GOES_ON_LONGEST)
         return looked and bool(_ROAD_GOES_ON.match(self.text, at))
 
     def _after_separator(self, at: int) -> bool:
         return at > 0 and bool(_SEPARATORS.fullmatch(self.text, at - 1, at))
 
-    def _look(self, end: int) -> None:
-        self.seen = max(self.seen, end)
+    def _look(self, end: int, *asked: Container[str]) -> None:
+        """Record that text was looked at before ``end``, and which sets the last character was looked up in."""
+        if end > self.seen:
+            self.seen = end
+            self.asked = list(asked) or None
+        elif end == self.seen:
+            self.asked = [*self.asked, *asked] if self.asked and asked else None
 
 
 class _Memo:
@@ -225,27 +252,42 @@ class _Memo:
     def __init__(self) -> None:
         self.index = place_names()
         self.lengths: dict[str, list[int]] = {}
-        self.readings: dict[str, _Reading] = {}
+        self.readings: dict[str, tuple[_Reading, tuple[Container[str], ...]]] = {}
 
     def read(self, text: str) -> _Reading:
         readings = self.readings
-        head = text[:4]
+        head = text[:_HEAD]
         lengths = self.lengths.get(head, ())
         for length in lengths:
             known = readings.get(text[:length])
             if known is not None:
-                return known
+                reading, others = known
+                following = text[length] if length < len(text) else ""
+                for other in others:
+                    if following in other or not following:
+                        break
+                else:
+                    return reading
         reader = _Reader(self.index, text)
         reading = reader.read()
         if reading[1] >= 0 and reader.seen <= min(len(text), _LONGEST_MEMO):
-            if len(readings) >= _MOST_MEMOS:
-                readings.clear()
-                self.lengths.clear()
-            readings[text[: reader.seen]] = reading
-            if reader.seen not in lengths:
-                # A new list, as another thread may be walking over the old one.
-                self.lengths[head] = sorted({*lengths, reader.seen})
+            self._keep(reader, reading, lengths)
         return reading
+
+    def _keep(self, reader: _Reader, reading: _Reading, lengths: Iterable[int]) -> None:
+        if len(self.readings) >= _MOST_MEMOS:
+            self.readings.clear()
+            self.lengths.clear()
+            lengths = ()
+        length, others = reader.seen, tuple({id(other): other for other in reader.asked or ()}.values())
+        if others and not any(reader.text[length - 1] in other for other in others):
+            length -= 1
+        else:
+            others = ()
+        self.readings[reader.text[:length]] = reading, others
+        if length not in lengths:
+            # A new list, as another thread may be walking over the old one.
+            self.lengths[reader.text[:_HEAD]] = sorted({*lengths, length})
 
 
 @cache
@@ -253,38 +295,25 @@ def _memo() -> _Memo:
     return _Memo()
 
 
-def _read(text: str, memo: _Memo) -> tuple[int, int, int, str | None]:
-    """Where the address proper begins, the place's row, the town's row, and a postcode in front."""
-    if not _STARTS_IN_FRONT.match(text):
-        return *memo.read(text), None
-    match = _IN_FRONT.match(text)
-    start = match.end() if match else 0
-    end, row, town = memo.read(text[start:])
-    return start + end, row, town, (match[1] or match[2]) if match else None
-
-
-def _area_columns(rows: Iterable[int], towns: Iterable[int]) -> list[pa.StringArray]:
+def _area_columns(rows: list[int], towns: list[int]) -> list[pa.StringArray]:
     """Columns country to adcode of the places: built once a distinct place, then taken."""
     index = _memo().index
-    places: dict[tuple[int, int], int] = {}
-    taken = [places.setdefault(place, len(places)) for place in zip(rows, towns, strict=True)]
-    columns: list[list[str | None]] = [[] for _ in range(6)]
-    for row, town in places:
-        if row < 0:
-            area: list[str | None] = [None] * 6
-        else:
-            names: list[str | None] = [None] * 3
+    packed = np.array(rows, dtype=np.int64) << 32 | (np.array(towns, dtype=np.int64) + 1)
+    distinct, taken = np.unique(packed, return_inverse=True)
+    places: list[list[str | None]] = []
+    for row, town in zip((distinct >> 32).tolist(), ((distinct & 0xFFFFFFFF) - 1).tolist(), strict=True):
+        names: list[str | None] = [None] * 3
+        code = None
+        if row >= 0:
             for above in index.above[row]:
                 names[index.level[above]] = index.names[above]
             level = index.level[row]
-            code = index.gazetteer.levels[level].codes[row - index.first[level]]
-            area = ["CN", *names, None, str(code)]
-            if town >= 0:
-                area[4:] = str(index.gazetteer.towns.names[town]), str(index.gazetteer.towns.codes[town])
-        for column, value in zip(columns, area, strict=True):
-            column.append(value)
-    indices = pa.array(np.array(taken, dtype=np.int32))
-    return [pa.array(column, pa.string()).take(indices) for column in columns]
+            code = str(index.gazetteer.levels[level].codes[row - index.first[level]])
+        places.append(["CN" if code else None, *names, None, code])
+        if town >= 0:
+            places[-1][4:] = str(index.gazetteer.towns.names[town]), str(index.gazetteer.towns.codes[town])
+    indices = pa.array(taken)
+    return [pa.array([place[field] for place in places], pa.string()).take(indices) for field in range(6)]
 
 
 def split_addresses(values: pa.StringArray) -> pa.StructArray:
@@ -301,20 +330,19 @@ def split_addresses(values: pa.StringArray) -> pa.StructArray:
     towns: list[int] = []
     postcodes: list[str | None] = []
     for value in pc.utf8_trim(values, _EDGES).to_pylist():
-        postcode = None
-        if not value:
-            row = town = -1
-            rest = None
-        else:
-            end, row, town, postcode = _read(value, memo)
-            if row < 0:
-                rest, postcode = value, None
-            else:
-                rest = value[end:] or None
+        rest, postcode, start, reading = value or None, None, 0, _NOTHING
+        if value:
+            match = _IN_FRONT.match(value) if _STARTS_IN_FRONT.match(value) else None
+            if match:
+                start, postcode = match.end(), match[1] or match[2]
+            reading = memo.read(value[start:] if start else value)
+        end, row, town = reading
+        if row >= 0:
+            rest = value[start + end :] or None
         rests.append(rest)
         rows.append(row)
         towns.append(town)
-        postcodes.append(postcode)
+        postcodes.append(postcode if row >= 0 else None)
     columns = [*_area_columns(rows, towns), pa.array(rests, pa.string()), pa.array(postcodes, pa.string())]
     return pa.StructArray.from_arrays(columns, names=list(FIELDS))
 

@@ -60,6 +60,9 @@ MAX_VALUE = 65_535
 #: Which bucket a value of so many bytes takes.
 _BUCKET_OF = np.searchsorted(BUCKETS, np.arange(MAX_VALUE + 1), side="right").astype(np.uint8)
 _SEALED_SIZE = (BUCKETS + OVERHEAD).astype(np.int32)
+#: Whether a sealed value can have so many bytes; the last entry stands for all that are longer.
+_SHAPED = np.zeros(_SEALED_SIZE[-1] + 2, dtype=bool)
+_SHAPED[_SEALED_SIZE] = True
 
 #: Rows worked on at a time: the tiles of a 64-byte column then stay inside a core's second-level cache.
 TILE = 8192
@@ -100,11 +103,19 @@ def seal_batch(batch: pa.RecordBatch, keys: SealKeys, *, tile: int = TILE) -> pa
     (ask :func:`sealable` first), :class:`InputError` when a value is longer than 65,535 bytes.
     """
     days = days_of(batch, keys.utc_offset_minutes, keys.default_day)
-    tiles = [
-        _seal_tile(batch.slice(start, tile), days[start : start + tile], keys)
-        for start in range(0, max(1, batch.num_rows), tile)
-    ]
-    return _joined(tiles, sealed_schema(batch.schema, keys.tenant))
+    starts = range(0, batch.num_rows, tile)
+    tiles = [_seal_tile(batch.slice(start, tile), days[start : start + tile], keys) for start in starts]
+    columns: list[pa.Array] = []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        kind = kind_of(field)
+        if kind is None:
+            columns.append(column)
+            continue
+        columns.append(_joined([part[field.name] for part in tiles], pa.binary()))
+        columns.append(mask_column(column, kind))
+        if has_pseudonym(field):
+            columns.append(keys.pseudonyms.of_column(batch, field.name, days))
+    return pa.RecordBatch.from_arrays(columns, schema=sealed_schema(batch.schema, keys.tenant))
 
 
 def sealable(batch: pa.RecordBatch, keys: SealKeys) -> npt.NDArray[np.uint8]:
@@ -155,7 +166,7 @@ class _Rows(NamedTuple):
         )
 
 
-def _seal_tile(tile: pa.RecordBatch, days: npt.NDArray[np.int32], keys: SealKeys) -> list[pa.Array]:
+def _seal_tile(tile: pa.RecordBatch, days: npt.NDArray[np.int32], keys: SealKeys) -> dict[str, pa.Array]:
     revisions = _revisions(tile)
     groups: list[_Rows] = []
     for day in np.unique(days):
@@ -167,17 +178,7 @@ def _seal_tile(tile: pa.RecordBatch, days: npt.NDArray[np.int32], keys: SealKeys
         if not rows.alive.all():
             raise EpochError("{count} waybill numbers of the batch were erased", count=int((~rows.alive).sum()))
         groups.append(rows)
-    columns: list[pa.Array] = []
-    for field, column in zip(tile.schema, tile.columns, strict=True):
-        kind = kind_of(field)
-        if kind is None:
-            columns.append(column)
-            continue
-        columns.append(_seal_column(field.name, column, groups))
-        columns.append(mask_column(column, kind))
-        if has_pseudonym(field):
-            columns.append(keys.pseudonyms.of_column(tile, field.name, days))
-    return columns
+    return {field.name: _seal_column(field.name, tile[field.name], groups) for field in personal_fields(tile.schema)}
 
 
 def _seal_column(field: str, column: pa.Array, groups: Sequence[_Rows]) -> pa.Array:
@@ -238,12 +239,21 @@ def open_rows(
     A row whose status is not ``OK`` has null in **all** its personal columns: half a row is no row.
     """
     wanted = [f for f in personal_fields(batch.schema) if fields is None or f.name in fields]
-    outputs, statuses = [], []
-    for start in range(0, max(1, batch.num_rows), tile):
-        columns, status = _open_tile(batch.slice(start, tile), keys, [f.name for f in wanted])
-        outputs.append(columns)
-        statuses.append(status)
-    return _joined(outputs, clear_schema(batch.schema)), np.concatenate(statuses)
+    names = [field.name for field in wanted]
+    starts = range(0, batch.num_rows, tile)
+    tiles = [_open_tile(batch.slice(start, tile), keys, names) for start in starts]
+    status = np.concatenate([part[1] for part in tiles]) if tiles else np.zeros(0, dtype=np.uint8)
+    shut = pa.array(status != OK)
+    columns = []
+    for field in clear_schema(batch.schema):
+        if kind_of(field) is None:
+            columns.append(batch[field.name])
+        elif field.name in names:
+            column = _joined([part[0][field.name] for part in tiles], pa.string())
+            columns.append(pc.if_else(shut, pa.scalar(None, pa.string()), column) if status.any() else column)
+        else:
+            columns.append(pa.nulls(batch.num_rows, pa.string()))
+    return pa.RecordBatch.from_arrays(columns, schema=clear_schema(batch.schema)), status
 
 
 def clear_schema(schema: pa.Schema) -> pa.Schema:
@@ -259,23 +269,11 @@ def clear_schema(schema: pa.Schema) -> pa.Schema:
 
 def _open_tile(
     tile: pa.RecordBatch, keys: SealKeys, wanted: Sequence[str]
-) -> tuple[list[pa.Array], npt.NDArray[np.uint8]]:
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.uint8]]:
+    """The wanted columns of a tile, and the worst status of each row over them."""
     status = np.zeros(tile.num_rows, dtype=np.uint8)
-    opened: dict[str, pa.Array] = {}
     cache: dict[tuple[int, int], _Rows] = {}
-    for name in wanted:
-        opened[name] = _open_column(name, tile, keys, status, cache)
-    shut = pa.array(status != OK)
-    columns = []
-    for field in clear_schema(tile.schema):
-        if kind_of(field) is None:
-            columns.append(tile[field.name])
-        elif field.name in opened:
-            column = opened[field.name]
-            columns.append(pc.if_else(shut, pa.scalar(None, pa.string()), column) if status.any() else column)
-        else:
-            columns.append(pa.nulls(tile.num_rows, pa.string()))
-    return columns, status
+    return {name: _open_column(name, tile, keys, status, cache) for name in wanted}, status
 
 
 def _open_column(
@@ -290,7 +288,7 @@ def _open_column(
     offsets, data = buffers(column)
     lengths = np.diff(offsets)
     valid = np.asarray(column.is_valid())
-    shaped = valid & np.isin(lengths, _SEALED_SIZE)
+    shaped = valid & _SHAPED[np.minimum(lengths, len(_SHAPED) - 1)]
     _note(status, np.flatnonzero(valid & ~shaped), MALFORMED)
     # Suite, epoch and revision as one number: rows that share it, and their length, share their keys.
     index = np.flatnonzero(shaped)
@@ -298,9 +296,9 @@ def _open_column(
     heads[:, 1:] = read_rows(data, offsets[index], HEADER.size)
     numbers = heads.view(">u8").reshape(-1)
     clear: list[tuple[npt.NDArray[np.int64], Bytes2D, npt.NDArray[np.int32]]] = []
-    for head in np.unique(numbers):
+    for head in _distinct(numbers):
         suite, number, revision = HEADER.unpack(int(head).to_bytes(HEADER.size, "big"))
-        place = index[numbers == head]
+        place = index if len(heads) and (numbers == head).all() else index[numbers == head]
         if suite != SUITE:
             _note(status, place, MALFORMED)
             continue
@@ -310,7 +308,7 @@ def _open_column(
         if (number, revision) not in cache:
             revisions = np.full(tile.num_rows, revision, dtype=np.uint16)
             cache[number, revision] = _Rows.of(keys.epochs[number], tile["waybill_no"], revisions, None)
-        for length in np.unique(lengths[place]):
+        for length in np.flatnonzero(np.bincount(lengths[place])):
             chosen = place[lengths[place] == length]
             bodies = offsets[chosen] + HEADER.size
             padded = _open_values(name, data, bodies, int(length) - OVERHEAD, cache[number, revision], chosen, status)
@@ -340,6 +338,11 @@ def _open_values(
     return padded
 
 
+def _distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The distinct values; nearly always there is one, and no need to sort."""
+    return values[:1] if len(values) and values.min() == values.max() else np.unique(values)
+
+
 def _assembled(parts: Sequence[tuple[npt.NDArray[np.int64], Bytes2D, npt.NDArray[np.int32]]], count: int) -> pa.Array:
     """Padded values put at their places in a string array of ``count``; null where none opened."""
     lengths = np.full(count, -1, dtype=np.int32)
@@ -362,9 +365,8 @@ def _revisions(tile: pa.RecordBatch) -> npt.NDArray[np.uint16]:
     return np.asarray(tile["revision"].fill_null(0)).astype(np.uint16)
 
 
-def _joined(tiles: Sequence[Sequence[pa.Array]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = tiles[0] if len(tiles) == 1 else [pa.concat_arrays(parts) for parts in zip(*tiles, strict=True)]
-    return pa.RecordBatch.from_arrays(list(columns), schema=schema)
+def _joined(parts: Sequence[pa.Array], dtype: pa.DataType) -> pa.Array:
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts) if parts else pa.array([], dtype)
 
 
 def epochs_in(batch: pa.RecordBatch) -> Iterator[int]:

@@ -28,8 +28,11 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from parcelveil.seal.passes import buffers, cut_after_road, from_buffers
 
 HIDDEN = "**"
 
@@ -86,6 +89,8 @@ _NO_STREET = (
 
 class _Patterns(NamedTuple):
     whole: str  # road at the start or behind administrative names; groups road, number, road, number
+    behind: str  # what begins with an administrative name or a blank
+    numbered: str  # road at the very start, with a number that shows
     inside: str  # road behind a blank or comma; group road
 
 
@@ -136,8 +141,10 @@ def _patterns() -> _Patterns:
         rf"(?s)^[\s*]*(?:{prefix})*(?:({certain})(?:({_NUMBER}){proof}|{after})"
         rf"|({guarded})(?:({_NUMBER}){proof}|[0-9].*$))"
     )
+    behind = rf"^(?:[\s*]|{prefix})"
+    numbered = rf"(?s)^(?:{certain}|{guarded}){_NUMBER}{proof}"
     inside = rf"(?s)^.*?[\s,，、;；:：)）]({certain}){after}"
-    return _Patterns(whole, inside)
+    return _Patterns(whole, behind, numbered, inside)
 
 
 def mask_address(values: pa.StringArray) -> pa.StringArray:
@@ -153,12 +160,31 @@ def mask_address(values: pa.StringArray) -> pa.StringArray:
     patterns = _patterns()
     # The mere test runs on RE2's automaton; groups cost several times as much, so only roads pay for them.
     road = pc.match_substring_regex(values, patterns.whole)
-    masks = _put(hidden, road, _replace(values.filter(road), patterns.whole, r"\1\2\3\4" + HIDDEN))
+    masks = _put(hidden, road, _roads(values.filter(road)))
     rest = pc.and_(pc.invert(road), pc.match_substring_regex(values, r"[\s,，、;；:：)）].*[路街道]"))
     if pc.any(rest).as_py():
         inside = pc.and_(rest, pc.match_substring_regex(values, patterns.inside))
         masks = _put(masks, inside, _replace(values.filter(inside), patterns.inside, r"\1" + HIDDEN))
     return _put_latin(values, masks, pc.invert(road))
+
+
+def _roads(values: pa.StringArray) -> pa.StringArray:
+    """What shows of texts that match ``whole``.
+
+    No stem holds 路, 街 or 道, so where no administrative name comes first the road ends at the first of them: a
+    byte loop then does what groups would do at thirty times the price.
+    """
+    patterns = _patterns()
+    behind = pc.match_substring_regex(values, patterns.behind)
+    plain = values.filter(pc.invert(behind))
+    numbered = np.asarray(pc.match_substring_regex(plain, patterns.numbered))
+    ending = np.frombuffer(HIDDEN.encode(), dtype=np.uint8)
+    offsets, data = cut_after_road(*buffers(plain), numbered, ending)
+    shown = from_buffers(offsets, data, np.ones(len(plain), dtype=bool), pa.string())
+    if len(plain) == len(values):
+        return shown
+    other = _replace(values.filter(behind), patterns.whole, r"\1\2\3\4" + HIDDEN)
+    return pc.replace_with_mask(pc.replace_with_mask(values, behind, other), pc.invert(behind), shown)
 
 
 def _put_latin(values: pa.StringArray, masks: pa.StringArray, rest: pa.BooleanArray) -> pa.StringArray:

@@ -244,6 +244,42 @@ def write_clear(
 
 
 @compiled
+def cut_after_road(
+    offsets: npt.NDArray[np.int32], data: Bytes, numbered: npt.NDArray[np.bool_], ending: Bytes
+) -> tuple[npt.NDArray[np.int32], Bytes]:
+    """Each text up to its first 路, 街 or 道, where ``numbered`` also the digits and the 号 behind it, then ``ending``.
+
+    The texts are UTF-8 and known to hold such a road (and number) at their start.
+    """
+    starts = np.zeros(len(numbered) + 1, dtype=np.int32)
+    out = np.empty(offsets[-1] - offsets[0] + len(numbered) * len(ending), dtype=np.uint8)
+    place = np.uint64(0)
+    for row in range(len(numbered)):
+        position, stop = np.uint64(offsets[row]), np.uint64(offsets[row + 1])
+        after = position
+        while position + np.uint64(2) < stop:
+            one, two, three = data[position], data[position + np.uint64(1)], data[position + np.uint64(2)]
+            if (one == 0xE8 and ((two == 0xB7 and three == 0xAF) or (two == 0xA1 and three == 0x97))) or (
+                one == 0xE9 and two == 0x81 and three == 0x93
+            ):
+                after = position + np.uint64(3)
+                break
+            position += np.uint64(1)
+        if numbered[row]:
+            while after < stop and 0x30 <= data[after] <= 0x39:
+                after += np.uint64(1)
+            after = min(after + np.uint64(3), stop)
+        for source in range(np.uint64(offsets[row]), after):
+            out[place] = data[source]
+            place += np.uint64(1)
+        for byte in ending:
+            out[place] = byte
+            place += np.uint64(1)
+        starts[row + 1] = place
+    return starts, out[:place]
+
+
+@compiled
 def covering(
     starts: Words, spans: Words, first: npt.NDArray[np.int32], shift: int, paths: Words
 ) -> tuple[Index, npt.NDArray[np.bool_]]:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from parcelveil.errors import EpochError
+from parcelveil.seal.mask import once_each
 from parcelveil.seal.passes import buffers, only_phone_characters
 from parcelveil.seal.siv import BLOCK, Cmac
 from parcelveil.waybill import kind_of
@@ -72,7 +73,7 @@ class PseudonymKey:
 
     def pseudonyms(self, values: pa.Array, kind: str) -> pa.Array:
         """The pseudonym of each value: ``fixed_size_binary[16]``, null where the value is null."""
-        return self.exact(normalised(values, kind), kind)
+        return once_each(values, lambda distinct: self.exact(normalised(distinct, kind), kind))
 
     def exact(self, values: pa.Array, kind: str) -> pa.Array:
         """Like :meth:`pseudonyms`, for values that are normalised already."""
