@@ -126,9 +126,7 @@ class Maker:
                 shaped = [label for label in labels if label in DEEP]
                 for shapes in itertools.product(*(_forms(label) for label in shaped)):
                     forms = iter(shapes)
-                    yield Address(
-                        tuple(self.part(label, next(forms) if label in DEEP else None) for label in labels)
-                    )
+                    yield Address(tuple(self.part(label, next(forms) if label in DEEP else None) for label in labels))
 
     def every_number(self) -> Iterator[Address]:
         """Each form of a road number before each form of each next part."""

@@ -15,7 +15,7 @@ hostile file can hold offsets that point outside its buffers.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class ParquetSource(Source):
 
     def position(self) -> int:
         """Bytes of the file that the rows read so far stand for."""
-        return self._bytes * self._done // max(self._total, 1)
+        return int(self._bytes * self._done // max(self._total, 1))
 
     def close(self) -> None:
         """Closes the file."""
@@ -102,7 +102,7 @@ class ArrowSource(Source):
         self._stream, self._batch_rows = stream, batch_rows
         self._reader: Any
         try:
-            self._streamed = not stream.peek(6)[:6] == b"ARROW1"
+            self._streamed = stream.peek(6)[:6] != b"ARROW1"
             if self._streamed:
                 self._reader = pa.ipc.open_stream(pa.PythonFile(stream, mode="r"))
             else:
@@ -119,14 +119,14 @@ class ArrowSource(Source):
         """Bytes of the file read so far."""
         if self._streamed or self.size is None:
             return self._stream.tell() if self._stream.seekable() else 0
-        return self.size * self._done // max(self._reader.num_record_batches, 1)
+        return int(self.size * self._done // max(self._reader.num_record_batches, 1))
 
     def close(self) -> None:
         """Closes the file."""
         self._stream.close()
 
     def _read(self) -> Iterator[RawBatch]:
-        yield from _numbered(self, self._batches(), "Arrow", self._batch_rows, lambda rows: None)
+        yield from _numbered(self, self._batches(), "Arrow", self._batch_rows)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         if self._streamed:
@@ -138,7 +138,11 @@ class ArrowSource(Source):
 
 
 def _numbered(
-    source: Source, batches: Iterator[pa.RecordBatch], kind: str, batch_rows: int, count: Any
+    source: Source,
+    batches: Iterator[pa.RecordBatch],
+    kind: str,
+    batch_rows: int,
+    count: Callable[[int], None] | None = None,
 ) -> Iterator[RawBatch]:
     done = 0
     while True:
@@ -153,5 +157,6 @@ def _numbered(
             part = batch.slice(start, batch_rows)
             rows = np.arange(done + 1, done + 1 + part.num_rows, dtype=np.int64)
             done += part.num_rows
-            count(done)
+            if count is not None:
+                count(done)
             yield RawBatch(part, rows, [])

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from parcelveil.adapt.source import BATCH_ROWS, MAX_COLUMNS, MAX_LINE, Source, unique_names
+from parcelveil.adapt.source import BATCH_ROWS, MAX_LINE, Source, unique_names
 from parcelveil.adapt.text_input import BLOCK, TextInput
 from parcelveil.errors import InputError
 from parcelveil.waybill import RawBatch, Reject
@@ -49,7 +49,7 @@ class CsvSource(Source):
     def __init__(
         self,
         name: str,
-        format: str,  # noqa: A002
+        format: str,
         stream: IO[bytes],
         *,
         size: int | None,
@@ -385,7 +385,7 @@ def _sniff(sample: str) -> str:
         except csv.Error:
             continue
         counts = [len(record) for record in records if any(cell.strip() for cell in record)]
-        if not counts or not 1 < counts[0]:
+        if not counts or not counts[0] > 1:
             continue
         score = (counts[0] - 1) * (0.1 + Counter(counts)[counts[0]] / len(counts))
         if score > best:

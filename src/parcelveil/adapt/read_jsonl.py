@@ -10,8 +10,8 @@
 Objects inside objects become columns with dots; lists stay JSON text; numbers keep the digits they were written with.
 A line that is no object is rejected (``row.json``), one of more than 16 MiB too (``row.length``).
 
-**Columns** are all keys of the file, in order of first use: it is read once for them before the rows. What comes through
-a pipe cannot be read twice: there the first 16384 lines say the columns, and a later row with another key is
+**Columns** are all keys of the file, in order of first use: it is read once for them before the rows. What comes
+through a pipe cannot be read twice: there the first 16384 lines say the columns, and a later row with another key is
 rejected (``row.new_column``) rather than shortened silently.
 """
 

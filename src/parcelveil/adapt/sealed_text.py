@@ -159,7 +159,7 @@ def _encode(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     count, length = cells.shape
     padded = np.zeros((count, -(-length // 3) * 3), dtype=np.uint8)
     padded[:, :length] = cells
-    text = binascii.b2a_base64(padded, newline=False).translate(_TO_URL)
+    text = binascii.b2a_base64(padded.tobytes(), newline=False).translate(_TO_URL)
     whole = np.frombuffer(text, np.uint8).reshape(count, padded.shape[1] // 3 * 4)
     return whole[:, : -(-length * 8 // 6)]
 

@@ -214,7 +214,7 @@ class Sink:
         self._done = False
         try:
             self._encoder = _encoder(target, schema, kind, compression, path)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  raised again as what it means  # noqa: BLE001  # Ctrl-C too leaves nothing behind
             self._abandon()
             raise self._told(error) from None
 
@@ -228,7 +228,7 @@ class Sink:
             batch = batch.cast(self.schema)
         try:
             self._encoder.write(batch)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  raised again as what it means  # noqa: BLE001  # Ctrl-C too leaves nothing behind
             self._abandon()
             raise self._told(error) from None
         self.rows += batch.num_rows
@@ -240,7 +240,7 @@ class Sink:
         try:
             self._encoder.finish()
             self._target.commit()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  raised again as what it means  # noqa: BLE001  # Ctrl-C too leaves nothing behind
             self._abandon()
             raise self._told(error) from None
         self._done = True
@@ -265,11 +265,11 @@ class Sink:
             self._abandon()
 
 
-def open_sink(path: str, schema: pa.Schema, *, format: str | None = None, force: bool = False) -> Sink:  # noqa: A002
+def open_sink(path: str, schema: pa.Schema, *, format: str | None = None, force: bool = False) -> Sink:
     """Begins the output ``path`` for batches of ``schema``.
 
-    Formats by ending: ``.parquet .arrow .feather .arrows .csv .tsv .jsonl .ndjson .xlsx``, the text ones also with ``.gz``
-    or ``.zst``. ``force`` replaces an existing file. Raises OutputError, UsageError, DependencyError.
+    Formats by ending: ``.parquet .arrow .feather .arrows .csv .tsv .jsonl .ndjson .xlsx``, the text ones also with
+    ``.gz`` or ``.zst``. ``force`` replaces an existing file. Raises OutputError, UsageError, DependencyError.
     """
     kind, compression = _kind(path, schema, format)
     clear = not is_sealed(schema)

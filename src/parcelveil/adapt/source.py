@@ -84,7 +84,7 @@ def expand(paths: Sequence[str]) -> list[str]:
         if Path(path).is_dir():
             matches = _inside(path)
         else:
-            hits = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
+            hits = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207  Path.glob takes no absolute pattern  # noqa: PTH207  # absolute too
             matches = [file for hit in hits for file in (_inside(hit) if Path(hit).is_dir() else [hit])]
             if not hits:
                 raise InputError(
@@ -121,7 +121,7 @@ class Source(ABC):
     for a pipe; ``schema`` of the batches; ``sealed`` whether they hold sealed waybills.
     """
 
-    def __init__(self, name: str, format: str, schema: pa.Schema, *, size: int | None, text: bool) -> None:  # noqa: A002
+    def __init__(self, name: str, format: str, schema: pa.Schema, *, size: int | None, text: bool) -> None:
         if len(schema) > MAX_COLUMNS:
             raise InputError(
                 "{file} has {count} columns, more than the {limit} that are read",
@@ -217,7 +217,7 @@ def within_limits(raw: RawBatch, source: str) -> RawBatch:
 def open_source(
     path: str,
     *,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     encoding: str | None = None,
     batch_rows: int = BATCH_ROWS,
     sheet: str | None = None,
@@ -239,38 +239,26 @@ def open_source(
         if size == 0 or not head:
             raise InputError("{file} is empty", hint="check the export and try again", file=path)
         chosen = _FORMATS[format.lower()] if format else _choose(path, head)
-        return _reader(path, stream, size, chosen, encoding, batch_rows, sheet)
+        if chosen in ("csv", "tsv"):
+            from parcelveil.adapt.read_csv import CsvSource
+
+            return CsvSource(path, chosen, stream, size=size, encoding=encoding, batch_rows=batch_rows)
+        if chosen == "jsonl":
+            from parcelveil.adapt.read_jsonl import JsonLinesSource
+
+            return JsonLinesSource(path, stream, size=size, encoding=encoding, batch_rows=batch_rows)
+        if chosen == "xlsx":
+            from parcelveil.adapt.read_xlsx import XlsxSource
+
+            return XlsxSource(path, hold(path, stream), size=size, batch_rows=batch_rows, sheet=sheet)
+        from parcelveil.adapt.read_arrow import ArrowSource, ParquetSource
+
+        if chosen == "parquet":
+            return ParquetSource(path, hold(path, stream), size=size, batch_rows=batch_rows)
+        return ArrowSource(path, stream, size=size, batch_rows=batch_rows)
     except BaseException:
         stream.close()
         raise
-
-
-def _reader(
-    path: str,
-    stream: io.BufferedReader,
-    size: int | None,
-    chosen: str,
-    encoding: str | None,
-    batch_rows: int,
-    sheet: str | None,
-) -> Source:
-    if chosen in ("csv", "tsv"):
-        from parcelveil.adapt.read_csv import CsvSource
-
-        return CsvSource(path, chosen, stream, size=size, encoding=encoding, batch_rows=batch_rows)
-    if chosen == "jsonl":
-        from parcelveil.adapt.read_jsonl import JsonLinesSource
-
-        return JsonLinesSource(path, stream, size=size, encoding=encoding, batch_rows=batch_rows)
-    if chosen == "xlsx":
-        from parcelveil.adapt.read_xlsx import XlsxSource
-
-        return XlsxSource(path, hold(path, stream), size=size, batch_rows=batch_rows, sheet=sheet)
-    from parcelveil.adapt.read_arrow import ArrowSource, ParquetSource
-
-    if chosen == "parquet":
-        return ParquetSource(path, hold(path, stream), size=size, batch_rows=batch_rows)
-    return ArrowSource(path, stream, size=size, batch_rows=batch_rows)
 
 
 def _open_bytes(path: str) -> tuple[io.BufferedReader, int | None]:
@@ -281,7 +269,7 @@ def _open_bytes(path: str) -> tuple[io.BufferedReader, int | None]:
         except (OSError, ValueError, AttributeError):
             raise InputError("standard input is closed", hint="pipe a file in, or name one") from None
     try:
-        stream = Path(path).open("rb")
+        stream = Path(path).open("rb")  # noqa: SIM115  the Source closes it  # noqa: SIM115  # the source closes it
         state = os.fstat(stream.fileno())
     except (OSError, ValueError) as error:
         raise InputError(

@@ -1,11 +1,11 @@
-"""CSV, TSV and JSON lines, rendered column by column.
+r"""CSV, TSV and JSON lines, rendered column by column.
 
-    >>> batch = pa.record_batch({"phone": ["+8613800138000", None], "note": ['say "hi"', "=1+1"], "pieces": [1, -2]})
+    >>> batch = pa.record_batch({"phone": ["+8613800138000", None], "note": ["1 \\\\ 2", "=1+1"], "pieces": [1, -2]})
     >>> print(csv_bytes(batch, ",").to_pybytes().decode(), end="")
-    "'+8613800138000","say ""hi""",1
+    "'+8613800138000","1 \\ 2",1
     ,"'=1+1",-2
     >>> print(jsonl_bytes(batch).to_pybytes().decode(), end="")
-    {"phone":"+8613800138000","note":"say \\"hi\\"","pieces":1}
+    {"phone":"+8613800138000","note":"1 \\\\ 2","pieces":1}
     {"phone":null,"note":"=1+1","pieces":-2}
 
 **Formulas.** A spreadsheet runs a CSV cell that begins with ``= + - @`` (also full-width), a tab or a line break. Such text
@@ -23,6 +23,7 @@ import io
 from typing import IO, Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -103,7 +104,9 @@ def jsonl_bytes(batch: pa.RecordBatch) -> pa.Buffer:
         lead = ","
     pieces += [pa.scalar("}\n", _LARGE), pa.scalar("", _LARGE)]
     lines = pc.binary_join_element_wise(*pieces)
-    return lines.buffers()[2].slice(0, lines.nbytes - 8 * (len(lines) + 1))
+    ends = np.frombuffer(lines.buffers()[1], np.int64)
+    start, stop = int(ends[lines.offset]), int(ends[lines.offset + len(lines)])
+    return lines.buffers()[2].slice(start, stop - start)
 
 
 def _json(column: pa.Array) -> pa.Array:

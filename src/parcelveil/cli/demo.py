@@ -5,10 +5,19 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from parcelveil.cli.terminal import table
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from parcelveil.seal.kernel import SealKeys
+    from parcelveil.workspace import Workspace
+
+Made = TypeVar("Made")
 _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
@@ -87,7 +96,7 @@ def _demo(folder: Path, count: int) -> None:
         print(f"6. the whole day opened: {opens:,} of {count:,} waybills ({count / took:,.0f} waybills/s)")
 
 
-def _keys_of(workspace, batch):  # type: ignore[no-untyped-def]
+def _keys_of(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:
     import numpy as np
 
     from parcelveil.seal import kernel
@@ -96,7 +105,7 @@ def _keys_of(workspace, batch):  # type: ignore[no-untyped-def]
     return workspace.ring.seal_keys(np.unique(days).tolist())
 
 
-def _timed(work):  # type: ignore[no-untyped-def]
+def _timed(work: Callable[[], Made]) -> tuple[Made, float]:
     started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started
+    made = work()
+    return made, time.perf_counter() - started

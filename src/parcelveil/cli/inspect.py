@@ -11,8 +11,8 @@ def inspect(
     file: str,
     /,
     *,
-    map: str | None = None,  # noqa: A002
-    format: str | None = None,  # noqa: A002
+    map: str | None = None,
+    format: str | None = None,
     encoding: str | None = None,
     country: str = "CN",
 ) -> None:
@@ -72,5 +72,6 @@ def inspect(
 def _filled(taken: object, name: str) -> bool:
     """Whether intake found values for a column that the source does not have (areas split from an address)."""
     batch = getattr(taken, "batch", None)
-    derived = name.startswith(("from_", "to_")) and batch is not None
-    return bool(derived and batch[name].null_count < batch.num_rows)
+    if batch is None or not name.startswith(("from_", "to_")):
+        return False
+    return bool(batch[name].null_count < batch.num_rows)

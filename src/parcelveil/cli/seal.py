@@ -16,8 +16,8 @@ from parcelveil.errors import EXIT_REJECTS, UsageError
 def seal(
     *files: str,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    map: str | None = None,  # noqa: A002
-    format: str | None = None,  # noqa: A002
+    map: str | None = None,
+    format: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
     to: str | None = None,

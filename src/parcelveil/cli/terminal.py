@@ -111,7 +111,7 @@ class Progress:
     def advance(self, rows: int) -> None:
         """``rows`` so far."""
         now = time.monotonic()
-        if self._bar is not None and now - self._last > 0.1:  # noqa: PLR2004
+        if self._bar is not None and now - self._last > 0.1:
             self._last = now
             rate = f"{rows:,} rows, {rows / (now - self._started):,.0f}/s"
             self._bar.update(self._task, completed=self._position(), rate=rate)

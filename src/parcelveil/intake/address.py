@@ -51,8 +51,10 @@ _IN_FRONT = re.compile(
     rf"(?:(?:中华人民共和国|中国){_SEPARATORS.pattern})?(?:([0-9０-９]{{6}})(?![0-9０-９]){_SEPARATORS.pattern})?"
 )
 _STARTS_IN_FRONT = re.compile(rf"[中0-9０-９{_CLOSING}<＜《(（\[［【{{｛「『]")
-_PLACEHOLDER_FIRST = frozenset("市省自县")
-_PLACEHOLDER = re.compile(r"市辖区|(?:省|自治区)直辖(?:县级行政(?:区划|单位)|行政单位|县)?")
+_PLACEHOLDER_FIRST = frozenset("市省自县直")
+_PLACEHOLDER = re.compile(
+    r"市辖区|(?:省|自治区)直辖(?:县级行政(?:区划|单位)|行政单位|县)?|直辖县(?:级行政(?:区划|单位))?"
+)
 
 # What makes a short form before it the name of a road or house (上海路, 中山北一路, 深圳大学) instead of a place.
 _ROAD_GOES_ON = re.compile(
@@ -120,8 +122,7 @@ class _Reader:
         return end, row, town
 
     def _skip(self, at: int, pattern: re.Pattern[str] = _SEPARATORS) -> int:
-        match = pattern.match(self.text, at)
-        end = match.end() if match else at
+        end = match.end() if (match := pattern.match(self.text, at)) else at
         self._look(end + 1, _separator_characters())
         return end
 
@@ -165,7 +166,7 @@ class _Reader:
                 if town >= 0 and not doubled:
                     continue
                 after = self._best(end, row if doubled else next_row, town, parts)
-                if after[0] > end or self._stands(at, end, full, row, next_row):
+                if after[0] > end or (self._full_stands(end) if full else self._short_stands(at, end, row, next_row)):
                     yield after
         if row >= 0 and self.index.level[row] != PROVINCE:
             for end, entries in self._names(self.index.towns(row), at):
@@ -175,12 +176,9 @@ class _Reader:
 
     def _placeholder(self, at: int) -> re.Match[str] | None:
         self._look(at + 1, _PLACEHOLDER_FIRST)
-        if self.text.startswith(("市", "省", "自"), at):
-            self._look(at + (12 if self.text.startswith(("省直", "自治区直"), at) else 4))
+        if self.text.startswith(("市", "省", "自", "直"), at):
+            self._look(at + (12 if self.text.startswith(("省直", "自治区直", "直辖县"), at) else 4))
         return _PLACEHOLDER.match(self.text, at)
-
-    def _stands(self, at: int, end: int, full: bool, row: int, next_row: int) -> bool:
-        return self._full_stands(end) if full else self._short_stands(at, end, row, next_row)
 
     def _full_stands(self, end: int) -> bool:
         """Whether a full name is a place: 浦东新区路 is a road."""
@@ -193,6 +191,11 @@ class _Reader:
         """Whether a short form after which no division follows is meant as a place."""
         text, index = self.text, self.index
         after = self._skip(end)
+        name = index.names[next_row]
+        if name in _BELOW:
+            self._look(after + 4)
+            if _BELOW[name].match(text, after):
+                return True
         if text.startswith(_BOUNDARY, end) or self._road_goes_on(after):
             return text.startswith(_BOUNDARY, end)
         level = index.level[next_row]
@@ -202,12 +205,8 @@ class _Reader:
                 return level < DISTRICT and self._after_separator(at)
             owners = index.short_owners[text[at:end]]
             alone = all(next_row in index.above[owner] for owner in owners)
-            is_city = level < DISTRICT or index.names[next_row].endswith("市")
+            is_city = level < DISTRICT or name.endswith("市")
             return row >= 0 or index.parent[next_row] < 0 or (alone and is_city)
-        name = index.names[next_row]
-        if name in _BELOW:
-            self._look(end + 4)
-            return bool(_BELOW[name].match(text, end))
         # Without a separator only a whole road name makes a short form a place, unless it begins the full form.
         self._look(end + 1, _ENDS_OF_NAMES)
         if row < 0 or doubled or text[end] in _ENDS_OF_NAMES or text.startswith(name, at):

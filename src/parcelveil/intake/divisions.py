@@ -61,12 +61,12 @@ _ALIASES = {
     "新疆维吾尔自治区": ("新疆自治区", "新疆省"),
     "宁夏回族自治区": ("宁夏自治区", "宁夏省"),
     "西藏自治区": ("西藏省",),
-    "内蒙古自治区": ("内蒙古省", "内蒙"),
+    "内蒙古自治区": ("内蒙古省",),
     "香港特别行政区": ("香港特区",),
     "澳门特别行政区": ("澳门特区", "澳門特別行政區"),
     "台湾省": ("臺灣省", "台灣省"),
 }
-_TRADITIONAL = {"台湾省": ("臺灣", "台灣"), "澳门特别行政区": ("澳門",)}
+_BRIEF = {"内蒙古自治区": ("内蒙",), "台湾省": ("臺灣", "台灣"), "澳门特别行政区": ("澳門",)}
 
 _GENERIC_TOWNS = {"街道", "城区", "农场", "林场", "盐场", "苗圃", "牛场", "监狱城", "开发区", "工业园区", "社区"}
 _TOWN_ENDS = (
@@ -263,7 +263,7 @@ class PlaceNames:
             if name.endswith("新区"):
                 also.add(short + "区")
             full |= also - self.official
-        brief = {short, *_TRADITIONAL.get(name, ())} - full
+        brief = {short, *_BRIEF.get(name, ())} - full
         self.texts[row] += [(text, True) for text in full] + [(text, False) for text in brief]
         for text in brief:
             self.short_owners.setdefault(text, []).append(row)

@@ -77,7 +77,7 @@ class Recognised(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Spellings(NamedTuple):
-    index: dict[str, tuple[str, int]]  # folded spelling -> (target or part of a target, rank: lower is preferred)
+    targets: dict[str, tuple[str, int]]  # folded spelling -> (target or part of a target, rank: lower is preferred)
     amended: dict[str, str]
     line_items: frozenset[str]
     profiles: tuple[dict[str, Any], ...]
@@ -183,7 +183,7 @@ class _Search:
 
     def by_spelling(self, spellings: _Spellings) -> None:
         for position, name in enumerate(self.names):
-            if name in self.free and (hit := _look_up(name, spellings.index)):
+            if name in self.free and (hit := _look_up(name, spellings.targets)):
                 self.ranked.setdefault(hit[0], []).append((hit[1], position, name))
         for ranked in self.ranked.values():
             ranked.sort()
@@ -383,10 +383,10 @@ def _shown(name: str) -> str:
 @functools.cache
 def _spellings() -> _Spellings:
     facts = tomllib.loads(Path(__file__).with_name("headers.toml").read_text(encoding="utf-8"))
-    index: dict[str, tuple[str, int]] = {}
+    known: dict[str, tuple[str, int]] = {}
 
     def learn(spelling: str, target: str, rank: int) -> None:
-        index.setdefault(fold(spelling), (target, rank))
+        known.setdefault(fold(spelling), (target, rank))
 
     for target, spellings in facts["plain"].items():
         for rank, spelling in enumerate(spellings):
@@ -411,4 +411,4 @@ def _spellings() -> _Spellings:
             learn(field.name, field.name, 0)
     amended = {fold(spelling): target for target, spellings in facts["amended"].items() for spelling in spellings}
     items = frozenset(map(fold, facts["line_items"]["columns"]))
-    return _Spellings(index, amended, items, tuple(facts["profiles"]))
+    return _Spellings(known, amended, items, tuple(facts["profiles"]))

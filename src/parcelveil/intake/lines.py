@@ -73,7 +73,8 @@ class SeenNumbers:
                 state *= self._key[2]
                 state ^= state >> np.uint64(32)
             out[rows] = state * self._key[3]
-        return out ^ (out >> np.uint64(31))
+        mixed: npt.NDArray[np.uint64] = out ^ (out >> np.uint64(31))
+        return mixed
 
     def _merge(self) -> None:
         late, early = self._runs.pop(), self._runs.pop()

@@ -281,10 +281,7 @@ class _Work:
         # What is far out would overflow on the way to microseconds; two days more leave room for any zone.
         edge = int(2 * 4_200_000_000 * per_second)
         values = np.clip(values, -edge, edge)
-        if per_second > 10**6:
-            times = values // 1000
-        else:
-            times = values * round(10**6 / per_second)
+        times = values // 1000 if per_second > 10**6 else values * round(10**6 / per_second)
         self._store_times(times - (self.intake.utc_offset_minutes * 60_000_000 if local else 0), valid)
 
     def _store_times(self, times: cells.Ints, valid: _Flags) -> None:
@@ -346,7 +343,8 @@ class _Work:
         if side in self.intake.recognised.one_string:
             split = address.split_addresses(text.take(at))
         else:
-            split = address.split_known(*(part.take(at) for part in area), text.take(at))
+            region, city, district, town = (part.take(at) for part in area)
+            split = address.split_known(region, city, district, town, text.take(at))
         found = split.field("adcode").is_valid()
         for part in ("country", *_AREA, "adcode", "postcode", "address"):
             own = columns[f"{side}_{part}"]

@@ -135,7 +135,7 @@ class _Rows(NamedTuple):
     """The rows of a tile that share an epoch, with everything about them that no column changes."""
 
     epoch: Epoch
-    index: npt.NDArray[np.int64] | None  # None: all rows of the tile
+    places: npt.NDArray[np.int64] | None  # None: all rows of the tile
     revisions: npt.NDArray[np.uint16]
     leaves: Bytes2D
     prefix: Bytes2D
@@ -147,12 +147,14 @@ class _Rows(NamedTuple):
         epoch: Epoch,
         numbers: pa.Array,
         revisions: npt.NDArray[np.uint16],
-        index: npt.NDArray[np.int64] | None,
+        places: npt.NDArray[np.int64] | None,
     ) -> _Rows:
-        if index is not None:
-            numbers, revisions = numbers.take(pa.array(index)), revisions[index]
+        if places is not None:
+            numbers, revisions = numbers.take(pa.array(places)), revisions[places]
         leaves, alive = epoch.tree.leaves(epoch.paths(numbers))
-        return cls(epoch, index, revisions, leaf_of_row(leaves, revisions), epoch.row_prefix(numbers, revisions), alive)
+        return cls(
+            epoch, places, revisions, leaf_of_row(leaves, revisions), epoch.row_prefix(numbers, revisions), alive
+        )
 
     def at(self, chosen: npt.NDArray[np.int64]) -> _Rows:
         """The rows at these places only."""
@@ -193,10 +195,10 @@ def _seal_column(field: str, column: pa.Array, groups: Sequence[_Rows]) -> pa.Ar
     np.cumsum(np.where(valid, _SEALED_SIZE[bucket], 0), out=starts[1:])
     out = np.empty(starts[-1], dtype=np.uint8)
     for rows in groups:
-        mine, present = (bucket, valid) if rows.index is None else (bucket[rows.index], valid[rows.index])
+        mine, present = (bucket, valid) if rows.places is None else (bucket[rows.places], valid[rows.places])
         for which in np.flatnonzero(np.bincount(mine[present])):
             chosen = np.flatnonzero((mine == which) & present)
-            place = chosen if rows.index is None else rows.index[chosen]
+            place = chosen if rows.places is None else rows.places[chosen]
             padded = pad_rows(offsets, data, place, int(BUCKETS[which]), True)
             _seal_values(field, padded, rows.at(chosen), out, starts[place])
     return from_buffers(starts, out, valid, pa.binary())

@@ -244,7 +244,7 @@ class KeyRing:
 
     def rotate_kek(self) -> int:
         """Wrap everything under a new KEK version and destroy the old one. Returns the new version."""
-        self._rotate(lambda row: None)
+        self._rotate(lambda _row: None)
         return self._version
 
     def rotate_epoch(self, day: date) -> int:

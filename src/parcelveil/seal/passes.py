@@ -308,6 +308,6 @@ def only_phone_characters(offsets: npt.NDArray[np.int32], data: Bytes) -> bool:
     for position in range(offsets[0], offsets[-1]):
         byte = data[position]
         digit = 0x30 <= byte <= 0x39
-        if not (digit or byte == 0x2B or byte == 0x3B or byte == 0x3D or byte == 0x65 or byte == 0x78 or byte == 0x74):
+        if not (digit or byte in (0x2B, 0x3B, 0x3D, 0x65, 0x78, 0x74)):  # + ; = e x t
             return False
     return True
