@@ -146,8 +146,15 @@ def test_short_names_have_two_characters_and_begin_the_name() -> None:
 
 
 def test_names_shared_by_places_of_one_level_are_left_out() -> None:
-    tree = place_names().places(-1)
-    assert "" not in tree["鼓"]["楼"]["区"]
-    assert "" in tree["青"]["浦"]["区"]
-    nanjing = place_names().names.index("南京市")
-    assert "" in place_names().places(nanjing)["鼓"]["楼"]["区"]
+    def knows(name: str, below: str | None = None) -> bool:
+        names = place_names()
+        tree = names.places(names.names.index(below) if below else -1)
+        for character in name:
+            tree = tree.get(character, {})
+        return "" in tree
+
+    assert knows("青浦区")
+    assert not knows("鼓楼区")
+    assert knows("鼓楼区", below="南京市")
+    assert not knows("鼓楼区", below="江苏省")
+    assert not knows("青浦区", below="江苏省")

@@ -89,6 +89,7 @@ def test_spellings_of_an_extension(text: str) -> None:
         ("tel:+86-21-61234567", "+862161234567"),
         ("021-61234567-8012", "+862161234567;ext=8012"),
         ("021-61234567转8012", "+862161234567;ext=8012"),
+        ("021-6123 4567转801", "+862161234567;ext=801"),
         ("0755 8888 8888", "+8675588888888"),
         ("4001234567", "+864001234567"),
         ("400-123-4567", "+864001234567"),
@@ -115,6 +116,7 @@ def test_other_numbers(text: str, normal: str) -> None:
         "13800000000/021-61234567",
         "13800000000 13900000000",
         "13800000000,13900000000",
+        "13800000000,61234567",
         "13800000000、13900000000",
         "0531-8888888/9",
         "0531-8888888-9",
@@ -204,8 +206,8 @@ def test_twice_is_once(cells: list[str | None], country: str) -> None:
     assert twice.problems.to_pylist() == once.problems.to_pylist()
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.lists(_CELLS, max_size=12))
+@settings(deadline=None, max_examples=100)
+@given(st.lists(_CELLS, max_size=8))
 def test_each_row_is_normalised_by_itself(cells: list[str | None]) -> None:
     column = normalise_phones(pa.array(cells, pa.string()))
     assert list(zip(column.values.to_pylist(), column.problems.to_pylist(), strict=True)) == [_one(c) for c in cells]

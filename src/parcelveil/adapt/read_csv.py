@@ -93,15 +93,16 @@ class CsvSource(Source):
         token = secrets.token_hex(16)
         # After the last record comes one of our own. If it does not arrive as it was sent, a quotation was left open.
         self._body.closing = self._delimiter.join([token] * self._width).encode()
-        reader = self._arrow_reader(rows)
+        reader: Any = None
         held: pa.RecordBatch | None = None
         while True:
             try:
+                reader = reader or self._arrow_reader(rows)
                 batch = reader.read_next_batch()
             except StopIteration:
                 break
             except pa.ArrowInvalid:
-                raise self._too_long(rows, held) from None
+                raise self._unreadable(rows, held) from None
             if batch.num_rows == 0:
                 continue
             if held is not None:
@@ -130,7 +131,7 @@ class CsvSource(Source):
             ),
         )
 
-    def _too_long(self, rows: _Rows, held: pa.RecordBatch | None) -> InputError:
+    def _unreadable(self, rows: _Rows, held: pa.RecordBatch | None) -> InputError:
         if rows.bad_run >= _MAX_BAD_RUN:
             return InputError(
                 "more than {count} rows in sequence of {file} do not have the header's number of cells",
@@ -172,7 +173,10 @@ class _Body:
             return b""
         parts: list[bytes] = []
         while size > 0:
-            data, self._head = self._head or self._text.read(min(size, BLOCK)), b""
+            if self._head:
+                data, self._head = self._head[:size], self._head[size:]
+            else:
+                data = self._text.read(min(size, BLOCK))
             if not data:
                 self._ended = True
                 parts.append((b"" if self._last == b"\n" else b"\n") + self.closing)
@@ -340,12 +344,14 @@ def _header(name: str, text: TextInput, delimiter: str | None) -> tuple[bytes, l
             head += data
         ended = len(head) < wanted
         sample = head.decode("utf-8", "ignore")
-        found = _first_record(sample, delimiter or _sniff(sample))
-        if found is not None and (found[1] < len(sample) or ended):
+        chosen = delimiter or _sniff(sample)
+        marked = sample + "\n\x1f" if ended else sample  # a header that takes the mark too is an open quotation
+        found = _first_record(marked, chosen)
+        if found is not None and found[1] < len(marked):
             break
         if ended or wanted >= MAX_LINE:
             raise InputError(
-                "{file} has no header: no row with text is found"
+                "{file} has no header: no whole row with text is found"
                 if ended
                 else "the first row of {file} is longer than {limit} MiB",
                 hint="is this a CSV file? its first row has to name the columns",
@@ -354,7 +360,7 @@ def _header(name: str, text: TextInput, delimiter: str | None) -> tuple[bytes, l
             )
         wanted = min(wanted * 4, MAX_LINE)
     cells, end, row = found
-    return head[len(sample[:end].encode()) :], cells, delimiter or _sniff(sample), row
+    return head[len(sample[:end].encode()) :], cells, chosen, row
 
 
 def _first_record(sample: str, delimiter: str) -> tuple[list[str], int, int] | None:

@@ -18,12 +18,13 @@ rejected (``row.new_column``) rather than shortened silently.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import IO, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from parcelveil.adapt.source import BATCH_ROWS, MAX_COLUMNS, MAX_LINE, Source
 from parcelveil.adapt.text_input import BLOCK, TextInput
@@ -35,6 +36,7 @@ FIRST_LINES = 16384
 _FIRST_BYTES = 64 << 20
 _MAX_DEPTH = 64
 _decode = msgspec.json.Decoder(float_hook=str).decode
+_decode_lines = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode_lines
 Line = tuple[int, bytes | None]  # number, and None for a line that is too long
 
 
@@ -59,13 +61,7 @@ class JsonLinesSource(Source):
             self._source_lines: Iterator[Line] = _lines(self._text)
         else:
             lines = _lines(self._text)
-            first: list[Line] = []
-            held = 0
-            for line in islice(lines, FIRST_LINES):
-                first.append(line)
-                held += len(line[1] or b"")
-                if held > _FIRST_BYTES:
-                    break
+            first = next(_groups(lines, FIRST_LINES, _FIRST_BYTES), [])
             self._columns = _columns(name, iter(first))
             self._source_lines = chain(first, lines)
         if not self._columns:
@@ -92,10 +88,7 @@ class JsonLinesSource(Source):
         self._text.close()
 
     def _read(self) -> Iterator[RawBatch]:
-        while True:
-            lines = list(islice(self._source_lines, self._batch_rows))
-            if not lines:
-                return
+        for lines in _groups(self._source_lines, self._batch_rows):
             yield self._batch(lines)
 
     def _batch(self, lines: list[Line]) -> RawBatch:
@@ -103,29 +96,47 @@ class JsonLinesSource(Source):
         numbers: list[int] = []
         rejects: list[Reject] = []
         known = self._columns.keys()
-        for number, line in lines:
+        parsed = _rows(lines)
+        # Only what a pipe brings late can be new, so that the check by row is rare.
+        new = bool(set().union(*(row for row in parsed if row)) - known)
+        for (number, line), row in zip(lines, parsed, strict=True):
             if line is None:
                 reason = f"the line is longer than {MAX_LINE >> 20} MiB"
                 rejects.append(Reject(self.name, number, None, None, "row.length", reason))
-            elif (row := _row(line)) is None:
+            elif row is None:
                 reason = "the line is not one JSON object"
                 rejects.append(Reject(self.name, number, None, None, "row.json", reason))
-            elif not row.keys() <= known:
+            elif new and not row.keys() <= known:
                 reason = "the row has a column that the first lines do not have; give a file instead of a pipe"
                 rejects.append(Reject(self.name, number, None, None, "row.new_column", reason))
             else:
                 rows.append(row)
                 numbers.append(number)
-        columns = [pa.array([row.get(name) or None for row in rows], pa.string()) for name in self._columns]
-        batch = pa.RecordBatch.from_arrays(columns, schema=self._raw_schema)
+        batch = pa.RecordBatch.from_arrays(self._cells(rows), schema=self._raw_schema)
         return RawBatch(batch, np.array(numbers, dtype=np.int64), rejects)
+
+    def _cells(self, rows: list[dict[str, Any]]) -> list[pa.Array]:
+        kind = pa.struct(list(self._raw_schema))
+        try:
+            table = pa.array(rows, kind)
+        except (pa.ArrowInvalid, TypeError):  # numbers and the like
+            table = pa.array([_flat(row) for row in rows], kind)
+        columns = []
+        for column in table.flatten():
+            empty = pc.equal(column, "")
+            some = pc.any(empty).as_py()
+            columns.append(pc.if_else(empty, pa.scalar(None, pa.string()), column) if some else column)
+        return columns
 
 
 def _columns(name: str, lines: Iterator[Line]) -> dict[str, None]:
     columns: dict[str, None] = {}
-    for _, line in lines:
-        row = None if line is None else _row(line)
-        if row is not None and not row.keys() <= columns.keys():
+    known: set[str] = set()
+    for part in _groups(lines, BATCH_ROWS):
+        rows = [row for row in _rows(part) if row]
+        if known.issuperset(set().union(*rows)):
+            continue
+        for row in rows:
             columns.update(dict.fromkeys(row))
             if len(columns) > MAX_COLUMNS:
                 raise InputError(
@@ -134,7 +145,37 @@ def _columns(name: str, lines: Iterator[Line]) -> dict[str, None]:
                     file=name,
                     limit=MAX_COLUMNS,
                 )
+        known.update(columns)
     return columns
+
+
+def _groups(lines: Iterator[Line], count: int, size: int = 8 << 20) -> Iterator[list[Line]]:
+    """``lines`` in lists of at most ``count`` lines that begin before ``size`` bytes."""
+    group: list[Line] = []
+    held = 0
+    for line in lines:
+        group.append(line)
+        held += len(line[1] or b"")
+        if len(group) >= count or held >= size:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _rows(lines: list[Line]) -> list[dict[str, Any] | None]:
+    """One object, or None, for each line; objects inside objects are flat."""
+    texts = [line for _, line in lines if line is not None]
+    block = b"\n".join(texts)
+    # One brace a line, at its start: then no object holds another or goes over a line's end, and all parse at once.
+    if len(texts) == len(lines) == block.count(b"{") and all(text.startswith(b"{") for text in texts):
+        try:
+            rows: list[dict[str, Any] | None] = _decode_lines(block)
+        except (ValueError, RecursionError):
+            rows = []
+        if len(rows) == len(lines):
+            return rows
+    return [None if line is None else _row(line) for _, line in lines]
 
 
 def _lines(text: TextInput) -> Iterator[Line]:
@@ -166,7 +207,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
         if type(row) is not dict:
             return None
         for value in row.values():
-            if type(value) is not str and value is not None:
+            if type(value) is dict:
                 return _flat(row)
     except (ValueError, RecursionError):
         return None

@@ -43,7 +43,7 @@ _ASCII = re.compile(r"[\x00-\x7f]+")
 #: So many good characters before the first bad byte: damaged UTF-8, for text in GB18030 never gets so far.
 _SURELY_UTF8 = 20
 #: Less than this share of GB 2312 characters: rather another encoding that happens to decode.
-_PLAUSIBLE = 0.8
+_PLAUSIBLE = 0.7
 
 
 class Readable(Protocol):
@@ -98,7 +98,7 @@ class _Counted:
         return False
 
     def close(self) -> None:
-        self._stream.close()
+        """Nothing: Arrow closes what it drops, but the stream is rewound and used again."""
 
 
 class _Inflated:

@@ -8,8 +8,8 @@ r"""CSV, TSV and JSON lines, rendered column by column.
     {"phone":"+8613800138000","note":"1 \\\\ 2","pieces":1}
     {"phone":null,"note":"=1+1","pieces":-2}
 
-**Formulas.** A spreadsheet runs a CSV cell that begins with ``= + - @`` (also full-width), a tab or a line break. Such text
-gets an apostrophe in front, and our own reader takes one away again, so every text survives the way there and back,
+**Formulas.** A spreadsheet runs a CSV cell that begins with ``= + - @`` (also full-width), a tab or a line break. Such
+text gets an apostrophe in front, and our own reader takes one away again, so every text survives the way there and back,
 ``+86…`` phones and texts that begin with apostrophes included. Numbers are no text and stay as they are.
 
 Times are ISO 8601 in UTC, sealed values and pseudonyms have the form of :mod:`parcelveil.adapt.sealed_text`. Empty

@@ -7,10 +7,13 @@ without its text, for that could hold somebody's data.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from cyclopts import App
 
@@ -34,12 +37,36 @@ app.command(simulate.app)
 app.command(demo.demo)
 
 
+#: Stands for a lone "-" while the words are parsed: the parser takes that for an option. No argument can hold it.
+_STDIO = "\0-"
+
+
+def _run(words: Sequence[str]) -> object:
+    """Parse the words, put every lone ``-`` back, and call the command."""
+    tokens = [_STDIO if word == "-" else word for word in words]
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=True)
+    values = _put_back([*bound.args])
+    return command(*values, **{name: _put_back(value) for name, value in bound.kwargs.items()})
+
+
+def _put_back(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return type(value)("-") if str(value) == _STDIO else value
+    if isinstance(value, list | tuple):
+        return type(value)(_put_back(item) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(
+            value, **{f.name: _put_back(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        )
+    return value
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code (see :mod:`parcelveil.errors`)."""
     from parcelveil.cli.terminal import fail
 
     try:
-        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+        result = _run(sys.argv[1:] if arguments is None else arguments)
     except ParcelveilError as error:
         return fail(error)
     except KeyboardInterrupt:

@@ -192,12 +192,11 @@ class _Reader:
         text, index = self.text, self.index
         after = self._skip(end)
         name = index.names[next_row]
-        if name in _BELOW:
-            self._look(after + 4)
-            if _BELOW[name].match(text, after):
-                return True
-        if text.startswith(_BOUNDARY, end) or self._road_goes_on(after):
-            return text.startswith(_BOUNDARY, end)
+        self._look(after + 4 if name in _BELOW else 0)
+        if text.startswith(_BOUNDARY, end) or (name in _BELOW and _BELOW[name].match(text, after)):
+            return True
+        if self._road_goes_on(after):
+            return False
         level = index.level[next_row]
         doubled = row >= 0 and next_row in index.above[row]
         if after > end or end == len(text):

@@ -143,10 +143,8 @@ def _number(text: str, country: str) -> str | None:
     if match := _CANONICAL_EXTENSION.match(text):
         base = _base(match[1], country)
         return f"{base};ext={match[2]}" if base else None
-    if (
-        _SEVERAL.search(text.replace(";ext", ""))
-        or sum(len(re.findall(r"\d", p)) >= 7 for p in _PIECES.split(text)) > 1
-    ):
+    long = [piece for piece in _PIECES.split(text) if len(re.findall(r"\d", piece)) >= 7]
+    if _SEVERAL.search(text.replace(";ext", "")) or (len(long) > 1 and any(_base(piece, country) for piece in long)):
         return None
     if match := _EXTENSION.match(text):
         base = _base(match[1], country)

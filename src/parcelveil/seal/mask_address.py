@@ -16,7 +16,7 @@ The rules are an allow-list, so text that nobody foresaw is hidden:
   road names that nearly every town has (人民, 中山 …): so `李雷东路8号` and `王小明中山路3号` give `**`.
 * Only 路, 街, 大街 and 大道 are roads. 巷, 弄, 里, 村 and 组 are not: a number there is the household.
 * The road number (`308号`, one to four ASCII digits) shows only at the start or behind administrative names,
-  and only if a building (3幢, 3栋, 3号楼, A座) or a place name follows, or the text ends behind up to three digits. Directly before
+  and only if the text ends there, or a building (3幢, 3栋, 3号楼, A座) or a place name follows. Directly before
   a unit, floor, room, hyphen or bare number, it may itself be the building, and is hidden.
 * Of a Latin address, the street name between the house number and a street word (`Main St`) shows.
 
@@ -134,17 +134,15 @@ def _patterns() -> _Patterns:
         f"|{office}[县縣镇鎮乡鄉旗盟]|街道)[ ,，]?"
     )
     place = _char_class(_NO_PLACE)
-    proof = rf"{_GAP}(?:{_BUILDING}|{place}{place}).*$"
-    # At the end nothing proves a number; four digits there look like a room.
-    last = r"[0-9]{1,3}[号號]"
+    proof = rf"(?:\s*$|{_GAP}(?:{_BUILDING}|{place}{place}).*$)"
     # 街道 is an office, 街坊 and 路桥 are quarters and districts: what follows a road must not change it.
     after = "(?:$|[^道坊区區村镇鎮乡鄉市县縣桥橋].*$)"
     whole = (
-        rf"(?s)^[\s*]*(?:{prefix})*(?:({certain})(?:({_NUMBER}){proof}|({last})\s*$|{after})"
-        rf"|({guarded})(?:({_NUMBER}){proof}|({last})\s*$|[0-9].*$))"
+        rf"(?s)^[\s*]*(?:{prefix})*(?:({certain})(?:({_NUMBER}){proof}|{after})"
+        rf"|({guarded})(?:({_NUMBER}){proof}|[0-9].*$))"
     )
     behind = rf"^(?:[\s*]|{prefix})"
-    numbered = rf"(?s)^(?:{certain}|{guarded})(?:{_NUMBER}{proof}|{last}\s*$)"
+    numbered = rf"(?s)^(?:{certain}|{guarded}){_NUMBER}{proof}"
     inside = rf"(?s)^.*?[\s,，、;；:：)）]({certain}){after}"
     return _Patterns(whole, behind, numbered, inside)
 
@@ -185,7 +183,7 @@ def _roads(values: pa.StringArray) -> pa.StringArray:
     shown = from_buffers(offsets, data, np.ones(len(plain), dtype=bool), pa.string())
     if len(plain) == len(values):
         return shown
-    other = _replace(values.filter(behind), patterns.whole, r"\1\2\3\4\5\6" + HIDDEN)
+    other = _replace(values.filter(behind), patterns.whole, r"\1\2\3\4" + HIDDEN)
     return pc.replace_with_mask(pc.replace_with_mask(values, behind, other), pc.invert(behind), shown)
 
 

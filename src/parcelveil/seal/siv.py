@@ -192,7 +192,7 @@ class Siv:
         zeros**: unauthenticated plaintext does not leave this function.
         """
         plaintext = self.keystream(tags, ciphertext.shape[1])
-        if plaintext.shape[1] % 8 == 0:
+        if plaintext.shape[1] % BLOCK == 0:
             fold(words(plaintext), words(ciphertext))
         else:
             plaintext = plaintext ^ ciphertext

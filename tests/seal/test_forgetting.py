@@ -1,0 +1,206 @@
+"""Erasure with all remaining key material in the attacker's hands."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from parcelveil.adapt.key_file import FileKeyStore
+from parcelveil.errors import EpochError, KeyAccessError, PassphraseError
+from parcelveil.seal import kernel
+from parcelveil.seal.keyring import KeyRing
+from parcelveil.waybill import WAYBILL
+from parcelveil.workspace import Settings, Workspace
+
+PASSPHRASE = "correct horse"
+
+
+class Clock:
+    """A clock that stands where it is put."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 4, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template") / "acme"
+    Workspace.init(folder, Settings(tenant="acme"), PASSPHRASE, Clock())
+    return folder
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "acme"))
+
+
+def reopen(folder: Path, clock: Clock | None = None) -> Workspace:
+    return Workspace.open(folder, lambda: PASSPHRASE, clock or Clock())
+
+
+def waybills(count: int, when: datetime | None = None) -> pa.RecordBatch:
+    columns = {
+        "waybill_no": pa.array([f"YT{i:08}" for i in range(count)]),
+        "to_name": pa.array([f"某人{i}" for i in range(count)]),
+    }
+    columns["note"] = pa.array(["known to everybody"] * count)
+    if when:
+        columns["created_at"] = pa.array([when] * count, pa.timestamp("us", "UTC"))
+    arrays = [columns.get(field.name, pa.nulls(count, field.type)) for field in WAYBILL]
+    return pa.RecordBatch.from_arrays(arrays, schema=WAYBILL)
+
+
+def seal(workspace: Workspace, batch: pa.RecordBatch) -> pa.RecordBatch:
+    days = kernel.days_of(batch, 480, workspace.ring.today())
+    return kernel.seal_batch(batch, workspace.ring.seal_keys(np.unique(days).tolist()))
+
+
+def status(ring: KeyRing, sealed: pa.RecordBatch) -> np.ndarray:
+    return kernel.open_rows(sealed, ring.open_keys(kernel.epochs_in(sealed)))[1]
+
+
+@pytest.mark.parametrize("count", [1, 1_000])
+def test_erased_waybills_stay_shut_with_all_remaining_key_material(folder: Path, count: int) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(5_000))
+        chosen = np.sort(np.random.default_rng(5).choice(5_000, count, replace=False))
+        numbers = sealed["waybill_no"].take(pa.array(chosen))
+        (epoch_number,) = kernel.epochs_in(sealed)
+        old_leaves, _ = workspace.ring._epoch(epoch_number).tree.leaves(
+            workspace.ring._epoch(epoch_number).paths(numbers)
+        )
+        assert workspace.ring.erase(numbers.to_pylist()).epochs == 1
+    # A new process with passphrase, key file and state: everything that is left.
+    with reopen(folder) as workspace:
+        found = status(workspace.ring, sealed)
+        assert (found[chosen] == kernel.ERASED).all()
+        assert (np.delete(found, chosen) == kernel.OK).all()
+        epoch = workspace.ring._epoch(epoch_number)
+        paths = epoch.paths(numbers)
+        assert not epoch.tree.alive(paths).any()
+        # No stored seed is a leaf that was erased, and none lies on the way from the root to one.
+        state = epoch.to_state()
+        assert not any(leaf.tobytes() in state for leaf in old_leaves)
+        for depth, start in zip(epoch.tree._depths.tolist(), epoch.tree._starts.tolist(), strict=True):
+            assert not any(int(path) >> (64 - depth) == start >> (64 - depth) for path in paths[:20] if depth)
+        # With the wrong leaf (any other one: here the zeros that stand for a lost leaf) the tag never holds.
+        keys = workspace.ring.open_keys([epoch_number])
+        assert (kernel.open_rows(sealed.take(pa.array(chosen)), keys, fields=["note"])[1] != kernel.OK).all()
+        with pytest.raises(EpochError):
+            seal(workspace, waybills(5_000))  # a number that was erased is not sealed again
+        assert (
+            kernel.sealable(waybills(5_000), workspace.ring.seal_keys([workspace.ring.today()]))[chosen]
+            == kernel.ERASED
+        ).all()
+
+
+def test_t07_a_restored_backup_of_all_but_the_destroyed_key_version_brings_nothing_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+    backup = tmp_path / "backup.db"
+    shutil.copy(folder / "state.db", backup)
+    with reopen(folder) as workspace:
+        workspace.ring.erase(["YT00000007"])
+    for leftover in folder.glob("state.db-*"):
+        leftover.unlink()
+    shutil.copy(backup, folder / "state.db")
+    with pytest.raises(KeyAccessError), reopen(folder) as workspace:
+        status(workspace.ring, sealed)
+
+
+def test_t07_a_dump_three_years_old_does_not_open(folder: Path) -> None:
+    clock = Clock()
+    old = clock.time - timedelta(days=3 * 365)
+    with reopen(folder, clock) as workspace:
+        dump, fresh = seal(workspace, waybills(20, old)), seal(workspace, waybills(20))
+        assert (status(workspace.ring, dump) == kernel.OK).all()
+        gone = workspace.ring.destroy_before(date(2026, 1, 1))
+        assert gone == [(old + timedelta(hours=8)).date()]
+    with reopen(folder, clock) as workspace:
+        assert (status(workspace.ring, dump) == kernel.NO_EPOCH).all()
+        assert (status(workspace.ring, fresh) == kernel.OK).all()
+        days = kernel.days_of(waybills(20, old), 480, 0)
+        again = kernel.sealable(waybills(20, old), workspace.ring.seal_keys(np.unique(days).tolist()))
+        assert (again == kernel.NO_EPOCH).all(), "a destroyed day is not opened again"
+
+
+def test_t10_the_database_holds_no_key(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(5))
+        (number,) = kernel.epochs_in(sealed)
+        epoch = workspace.ring._epoch(number)
+        secrets = [epoch._secret, epoch.tree._seeds.tobytes(), workspace.ring.pseudonym_key("search", 202611)._secret]
+    stored = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert not any(secret in stored for secret in secrets)
+
+
+@pytest.mark.parametrize("step", ["create", "wrap", "commit", "destroy"])
+def test_a_crash_at_any_step_leaves_a_ring_that_opens(folder: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    workspace = reopen(folder)
+    sealed = seal(workspace, waybills(50))
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    keys = workspace.ring._keys
+    real_destroy = keys.destroy
+    if step == "commit":
+        monkeypatch.setattr(workspace.ring, "_load", crash)
+    elif step == "destroy":
+        calls: list[int] = []
+        monkeypatch.setattr(keys, "destroy", lambda version: crash() if calls or version < 2 else real_destroy(version))
+    else:
+        monkeypatch.setattr(keys, step, crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        workspace.ring.erase(["YT00000007"])
+    workspace.store.close()
+    with reopen(folder) as after:
+        found = status(after.ring, sealed)
+        expected = kernel.ERASED if step == "destroy" else kernel.OK
+        assert found[7] == expected
+        assert (np.delete(found, 7) == kernel.OK).all()
+        assert after.ring._keys.versions() == [after.ring.kek_version], "what the ring does not name is destroyed"
+
+
+def test_another_process_sees_the_erasure(folder: Path) -> None:
+    with reopen(folder) as one:
+        sealed = seal(one, waybills(50))
+        script_ring = reopen(folder)
+        script_ring.ring.erase(["YT00000007"])
+        script_ring.store.close()
+    with reopen(folder) as one:
+        assert status(one.ring, sealed)[7] == kernel.ERASED
+        assert one.ring.erase(["YT00000007"]).epochs == 0
+
+
+def test_generations_and_rotation_keep_everything_readable(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        first = seal(workspace, waybills(10))
+        workspace.ring.rotate_epoch(date(2026, 11, 23))
+        second = seal(workspace, waybills(10))
+        assert (
+            kernel.HEADER.unpack(second["note"][0].as_py()[:7])[1]
+            == kernel.HEADER.unpack(first["note"][0].as_py()[:7])[1] + 1
+        )
+        assert workspace.ring.rotate_kek() == 2
+        for sealed in (first, second):
+            assert (status(workspace.ring, sealed) == kernel.OK).all()
+        assert workspace.ring.erase(["YT00000001"]).epochs == 2
+
+
+def test_wrong_passphrase_and_broken_key_file(folder: Path) -> None:
+    with pytest.raises(PassphraseError):
+        FileKeyStore(folder / "kek.key", "wrong")
+    (folder / "kek.key").write_bytes(b"{}".ljust(1536, b"\0"))
+    with pytest.raises(KeyAccessError):
+        FileKeyStore(folder / "kek.key", PASSPHRASE)
