@@ -1,4 +1,4 @@
-"""A workspace made once and copied for each test (scrypt is slow on purpose), and a desk to run commands at."""
+"""A workspace made once and copied for each test and a desk to run commands at."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from parcelveil.adapt import key_file
 from parcelveil.cli import main
 from parcelveil.workspace import Settings, Workspace
 
@@ -80,7 +81,10 @@ class Desk:
 @pytest.fixture(scope="session")
 def made_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "acme"
-    Workspace.init(folder, Settings(tenant="acme"), PASSPHRASE)
+    with pytest.MonkeyPatch.context() as patch:
+        # The key file carries its parameters: a cheap one opens fast in every test.
+        patch.setattr(key_file, "_SCRYPT_N", 1 << 8)
+        Workspace.init(folder, Settings(tenant="acme"), PASSPHRASE)
     return folder
 
 

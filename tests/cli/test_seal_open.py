@@ -123,7 +123,9 @@ def test_json_summaries(desk: Desk, orders: Path) -> None:
     ran = desk.run("open", "orders.sealed.parquet", "-o", "c.csv", "--json")
     assert json.loads(ran.text) == {"rows": 3, "values": fact["values"], "rejected": {}}
     ran = desk.run("erase", "waybill", "YT1", "--yes", "--json")
-    assert json.loads(ran.text) == {"waybills": 1, "epochs": 2, "kek_version": 2}
+    erased = json.loads(ran.text)
+    assert (erased["waybills"], erased["kek_version"]) == (1, 2)
+    assert erased["epochs"] >= 2  # nobody has to know on which day a waybill was sealed
 
 
 def test_one_waybill_on_the_screen(desk: Desk, orders: Path) -> None:
@@ -211,7 +213,7 @@ def test_t07_an_erased_waybill_stays_shut(desk: Desk, orders: Path) -> None:
     ran = desk.run("open", "orders.sealed.parquet", "-o", "clear.csv")
     assert ran.code == 9
     assert people((desk.folder / "clear.csv").read_text("utf-8")) == [PEOPLE[0], PEOPLE[2]]
-    (reject,) = csv.DictReader((desk.folder / "clear.csv.rejects.csv").open(encoding="utf-8"))
+    (reject,) = csv.DictReader(io.StringIO((desk.folder / "clear.csv.rejects.csv").read_text("utf-8")))
     assert (reject["row"], reject["waybill_no"], reject["code"]) == ("2", "YT2", "row.erased")
     ran = desk.run("open", "orders.sealed.parquet", "-o", "strict.csv", "--strict")
     ran_names = desk.names()
@@ -232,7 +234,7 @@ def test_t07_numbers_to_erase_come_from_a_pipe(desk: Desk, orders: Path) -> None
     assert opened(desk, "orders.sealed.parquet", code=9) == [PEOPLE[1]]
 
 
-def test_t10_days_are_destroyed(desk: Desk, orders: Path) -> None:
+def test_t07_days_are_destroyed(desk: Desk, orders: Path) -> None:
     desk.sealed("orders.csv")
     ran = desk.run("erase", "before", "2026-05-04", "--yes", "--json")
     assert json.loads(ran.text) == {"days": ["2026-05-03"]}
@@ -246,7 +248,7 @@ def test_t10_days_are_destroyed(desk: Desk, orders: Path) -> None:
     assert "destroyed" in desk.run("keys", "list").text
 
 
-def test_t10_an_old_backup_of_the_state_opens_nothing(desk: Desk, orders: Path) -> None:
+def test_t07_an_old_backup_of_the_state_opens_nothing(desk: Desk, orders: Path) -> None:
     desk.sealed("orders.csv")
     state = desk.folder / "acme" / "state.db"
     backup = state.read_bytes()
@@ -266,7 +268,7 @@ def test_erasing_asks_first(desk: Desk, orders: Path) -> None:
     assert opened(desk, "orders.sealed.parquet") == PEOPLE
 
 
-def test_keys_are_listed_without_secrets(desk: Desk, orders: Path) -> None:
+def test_t10_keys_are_listed_without_secrets(desk: Desk, orders: Path) -> None:
     from parcelveil.workspace import Workspace
 
     desk.sealed("orders.csv")
