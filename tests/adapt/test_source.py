@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -20,12 +21,7 @@ def test_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path.parent.mkdir(exist_ok=True)
         path.touch()
     monkeypatch.chdir(tmp_path)
-    assert expand(["."]) == ["a.jsonl.gz", "b.csv", "sub/c.parquet", "sub/x.XLSX"] or expand(["."]) == [
-        "./a.jsonl.gz",
-        "./b.csv",
-        "./sub/c.parquet",
-        "./sub/x.XLSX",
-    ]
+    assert [str(Path(path)) for path in expand(["."])] == ["a.jsonl.gz", "b.csv", "sub/c.parquet", "sub/x.XLSX"]
     assert expand(["-", "read.me", "b.csv", "b.csv"]) == ["-", "read.me", "b.csv"]
     assert expand(["*.csv", "s*"]) == ["b.csv", "sub/c.parquet", "sub/x.XLSX"]
     assert expand(["**/*.parquet"]) == ["sub/c.parquet"]
@@ -65,7 +61,6 @@ def test_unique_names(names: list[str]) -> None:
     unique = unique_names(names)
     assert len(set(unique)) == len(names)
     assert all(new.startswith(old) for old, new in zip(names, unique, strict=True))
-    assert [new for name, new in zip(names, unique, strict=True) if names.index(name) == unique.index(new)] is not None
 
 
 def test_content_says_the_format(tmp_path: Path, read) -> None:
@@ -128,8 +123,6 @@ def test_nothing_stays_open_after_an_error(tmp_path: Path) -> None:
             open_source(str(path), encoding="utf-8").batches().__next__()
         with pytest.raises(InputError):
             open_source(str(path))
-    import gc
-
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+
 from cli.conftest import HEADER, ROWS, Desk, csv_text
 
 SEALED = "orders.sealed.parquet"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
-from cli.conftest import PASSPHRASE, Desk, csv_text
 
+from cli.conftest import PASSPHRASE, Desk, csv_text
 from parcelveil.errors import ParcelveilError
 from parcelveil.workspace import Workspace
 

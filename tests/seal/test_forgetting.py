@@ -183,6 +183,21 @@ def test_another_process_sees_the_erasure(folder: Path) -> None:
         assert one.ring.erase(["YT00000007"]).epochs == 0
 
 
+def test_two_processes_that_both_erase_lose_no_key(folder: Path) -> None:
+    one, two = reopen(folder), reopen(folder)
+    sealed = seal(one, waybills(50))
+    for round_ in range(3):
+        one.ring.erase([f"YT{round_:08}"])
+        two.ring.erase([f"YT{10 + round_:08}"])
+    one.store.close()
+    two.store.close()
+    with reopen(folder) as after:
+        found = status(after.ring, sealed)
+        gone = [0, 1, 2, 10, 11, 12]
+        assert (found[gone] == kernel.ERASED).all()
+        assert (np.delete(found, gone) == kernel.OK).all()
+
+
 def test_generations_and_rotation_keep_everything_readable(folder: Path) -> None:
     with reopen(folder) as workspace:
         first = seal(workspace, waybills(10))

@@ -52,33 +52,51 @@ class FileKeyStore:
 
     def __init__(self, path: Path, passphrase: str) -> None:
         self._path = path
+        data = self._data()
         try:
-            data = path.read_bytes()
+            header = msgspec.json.decode(data[:_BLOCK].rstrip(b"\0"), type=_Header)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._no_key_file() from None
+        if header.format != "parcelveil.kek.v1" or not 2 <= header.n <= _MOST_N or header.r > 32 or header.p > 16:
+            raise self._no_key_file()
+        self._lock = AESSIV(_stretch(passphrase, header))
+        self._slots: list[int | None] = []
+        self._keks: dict[int, AESSIV] = {}
+        self._read_slots()
+
+    def _data(self) -> bytes:
+        try:
+            return self._path.read_bytes()
         except OSError as error:
             raise KeyAccessError(
                 "the key file {file} cannot be read: {why}",
                 hint="it is not part of the workspace's backups; restore it from where you keep it",
-                file=path.name,
+                file=self._path.name,
                 why=error.strerror,
             ) from None
+
+    def _no_key_file(self) -> KeyAccessError:
+        return KeyAccessError("{file} is not a key file", hint="restore it", file=self._path.name)
+
+    def _read_slots(self) -> None:
+        """Look at the slots as they are on disk now: another process may have rotated since."""
+        data = self._data()
+        slots = [data[_BLOCK * (i + 1) : _BLOCK * (i + 2)].rstrip(b"\0") for i in range(_SLOTS)]
         try:
-            header = msgspec.json.decode(data[:_BLOCK].rstrip(b"\0"), type=_Header)
-            slots = [data[_BLOCK * (i + 1) : _BLOCK * (i + 2)].rstrip(b"\0") for i in range(_SLOTS)]
             found = [msgspec.json.decode(slot, type=_Slot) if slot else None for slot in slots]
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise KeyAccessError("{file} is not a key file", hint="restore it", file=path.name) from None
-        if header.format != "parcelveil.kek.v1" or not 2 <= header.n <= _MOST_N or header.r > 32 or header.p > 16:
-            raise KeyAccessError("{file} is not a key file of version 1", file=path.name)
-        self._lock = AESSIV(_stretch(passphrase, header))
+            raise self._no_key_file() from None
         self._slots = [slot.version if slot else None for slot in found]
-        self._keks: dict[int, AESSIV] = {}
+        self._keks = {}
         for slot in found:
             if slot:
                 try:
                     kek = self._lock.decrypt(slot.wrapped, [b"kek", str(slot.version).encode()])
                 except InvalidTag:
                     raise PassphraseError(
-                        "the passphrase does not open {file}", hint="try again; nothing was changed", file=path.name
+                        "the passphrase does not open {file}",
+                        hint="try again; nothing was changed",
+                        file=self._path.name,
                     ) from None
                 self._keks[slot.version] = AESSIV(kek)
 
@@ -100,9 +118,11 @@ class FileKeyStore:
         return cls(path, passphrase)
 
     def versions(self) -> list[int]:
+        self._read_slots()
         return sorted(self._keks)
 
     def create(self, version: int) -> None:
+        self._read_slots()  # a slot that another process filled must not be overwritten
         kek = os.urandom(64)
         wrapped = self._lock.encrypt(kek, [b"kek", str(version).encode()])
         place = self._slots.index(None)
@@ -111,6 +131,7 @@ class FileKeyStore:
         self._keks[version] = AESSIV(kek)
 
     def destroy(self, version: int) -> None:
+        self._read_slots()
         if version in self._slots:
             place = self._slots.index(version)
             self._write(place, b"")
@@ -136,6 +157,8 @@ class FileKeyStore:
             raise KeyAccessError("a wrapped key does not fit this key store", hint="restore the workspace") from None
 
     def _kek(self, version: int) -> AESSIV:
+        if version not in self._keks:
+            self._read_slots()
         if version not in self._keks:
             raise KeyAccessError(
                 "key version {version} was destroyed or belongs to another key file",

@@ -170,7 +170,7 @@ def _rows(lines: list[Line]) -> list[dict[str, Any] | None]:
     # One brace a line, at its start: then no object holds another or goes over a line's end, and all parse at once.
     if len(texts) == len(lines) == block.count(b"{") and all(text.startswith(b"{") for text in texts):
         try:
-            rows: list[dict[str, Any] | None] = _decode_lines(block)
+            rows: list[dict[str, Any] | None] = [*_decode_lines(block)]
         except (ValueError, RecursionError):
             rows = []
         if len(rows) == len(lines):

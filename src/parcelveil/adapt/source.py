@@ -44,7 +44,7 @@ MAX_LINE = 16 << 20
 MAX_COLUMNS = 4096
 #: Formats that need random access are held in memory when they come through a pipe.
 MAX_PIPED = 512 << 20
-BATCH_ROWS = 32768
+BATCH_ROWS = 16384
 
 _FORMATS = {
     "csv": "csv",

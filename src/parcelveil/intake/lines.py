@@ -25,7 +25,8 @@ from parcelveil.intake.rows import Taken
 from parcelveil.waybill import personal_fields
 
 #: From here on the sorted hashes live in a file without a name, where the system can take their memory back.
-_IN_MEMORY = 1 << 22
+_IN_MEMORY = 1 << 21
+_PIECE = 1 << 19
 _LONGEST_GOODS = 2000
 
 
@@ -84,10 +85,14 @@ class SeenNumbers:
         else:
             with tempfile.TemporaryFile() as file:
                 merged = np.memmap(file, dtype=np.uint64, mode="w+", shape=(count,))
-        places = np.searchsorted(early, late) + np.arange(len(late))
-        rest = np.ones(count, dtype=bool)
-        rest[places] = False
-        merged[places], merged[rest] = late, early
+        # Piece by piece: the two runs and the new one are all that is ever there.
+        done = 0
+        for start in range(0, len(early), _PIECE):
+            last = start + _PIECE >= len(early)
+            until = len(late) if last else int(np.searchsorted(late, early[start + _PIECE]))
+            piece = np.sort(np.concatenate([early[start : start + _PIECE], late[done:until]]), kind="stable")
+            merged[start + done : start + done + len(piece)] = piece
+            done = until
         self._runs.append(merged)
 
 
