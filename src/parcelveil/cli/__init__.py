@@ -24,6 +24,7 @@ from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
 app = App(
     name="parcelveil",
     version=__version__,
+    help_format="plaintext",  # Markdown would cost a third of the time that help takes
     help="Guards the personal data of parcels: seals it, opens it for the key holder, forgets it for good.",
 )
 app.command(init.init)

@@ -155,5 +155,5 @@ def _all_goods(goods: pa.Array, owner: npt.NDArray[np.int64], keep: npt.NDArray[
     joined: dict[int, dict[str, None]] = {int(row): {} for row in np.flatnonzero(keep)}
     for row, name in zip(owner.tolist(), goods.to_pylist(), strict=True):
         if name is not None:
-            joined[row][name] = None
+            joined[row].update(dict.fromkeys(name.split("; ")))  # it may be joined already, from the batch before
     return pa.array(["; ".join(names)[:_LONGEST_GOODS] or None for names in joined.values()], pa.string())
