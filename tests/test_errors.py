@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 
 import pytest
@@ -55,8 +54,3 @@ def test_codes_mean_one_thing() -> None:
     own = {kind.exit_code for kind in ParcelveilError.__subclasses__()}
     assert own == {2, 3, 4, 5, 6, 7, 8}
     assert not own & {0, 1, errors.EXIT_REJECTS, errors.EXIT_INTERRUPTED}
-
-
-def test_errors_are_not_pickled_by_accident() -> None:
-    # Keyword-only values do not survive pickling; a process pool would notice here, not in a user's run.
-    assert isinstance(pickle.loads(pickle.dumps(ParcelveilError("plain"))), ParcelveilError)

@@ -82,9 +82,6 @@ def test_truncated(tmp_path: Path, read, ending: str, keep: float) -> None:
     save(path, pa.Table.from_batches([batch()]))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
-    if ending == "arrows" and keep == 0.999:
-        assert len(read(path).rows) == 150  # only the end mark is missing: all rows are there
-        return
     with pytest.raises(InputError, match="damaged"):
         read(path)
 
@@ -109,13 +106,11 @@ def test_corrupt_files_never_give_a_traceback(tmp_path: Path, read, ending: str)
 def test_offsets_outside_the_buffers_are_found(tmp_path: Path, read) -> None:
     path = tmp_path / "a.arrows"
     offsets = pa.py_buffer(np.array([0, 2, 1 << 20], np.int32))
-    bad = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"abcd"))
     schema = pa.schema([("a", pa.string())])
     good = pa.record_batch({"a": ["ab", "cd"]}, schema=schema)
     save(path, pa.Table.from_batches([good]))
     data = path.read_bytes()
     place = data.index(np.array([0, 2, 4], np.int32).tobytes())
     path.write_bytes(data[:place] + offsets.to_pybytes() + data[place + 12 :])
-    assert len(bad) == 2
     with pytest.raises(InputError, match="damaged"):
         read(path)

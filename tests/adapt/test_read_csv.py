@@ -79,7 +79,7 @@ def test_row_numbers_are_a_spreadsheets() -> None:
 
 
 def test_row_numbers_hold_over_blocks_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_csv, "MAX_LINE", 64)
+    monkeypatch.setattr(read_csv, "CHUNK", 64)
     lines = ["no,name"]
     good, bad = [], []
     for number in range(2, 400):
@@ -178,7 +178,11 @@ def test_long_cell_is_rejected() -> None:
 
 
 def test_long_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_csv, "MAX_LINE", 100)
+    monkeypatch.setattr(read_csv, "CHUNK", 100)
+    monkeypatch.setattr(read_csv, "MAX_LINE", 300)
+    assert whole(b"a,b\n1,2\n3," + b"4" * 250 + b"\n5,6\n")[1] == [2, 3, 4]
+    with pytest.raises(InputError, match="after row 2 "):
+        whole(b"a,b\n1,2\n3," + b"4" * 800 + b"\n5,6\n")
     with pytest.raises(InputError, match="after row 2 ") as caught:
         whole(b'a,b\n1,2\n3,"secret name ' + b"4" * 400 + b"\n5,6\n")
     assert "secret" not in str(caught.value) + caught.value.hint

@@ -28,7 +28,7 @@ def book(path: Path) -> Path:
     sheet.write_boolean(3, 4, True)
     sheet.write_row(5, 1, ["YT2", 1.25])
     sheet.write_datetime(5, 3, datetime.datetime(2026, 1, 2, 3, 4), minute)
-    sheet.write_row(6, 1, [412345678901234567, 123456789012345])
+    sheet.write_row(6, 1, [4.5e17, 123456789012345])
     sheet.write_string(7, 1, "YT3")
     sheet.write_string(7, 9, "surplus")
     sheet.write_string(8, 2, "=1+1")
@@ -43,7 +43,7 @@ def test_cells_become_text(tmp_path: Path, read) -> None:
     assert [list(row.values()) for row in found.table.to_pylist()] == [
         ["YT1", "13800138000", "2026-01-02", "true", None],
         ["YT2", "1.25", "2026-01-02T03:04:00", None, None],
-        ["4.1234567890123456e+17", "123456789012345", None, None, None],
+        ["4.5e+17", "123456789012345", None, None, None],
         [None, "=1+1", None, None, None],
     ]
     assert found.rows == [4, 6, 7, 9]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import json
 import random
 import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcelveil.adapt import write_arrow, write_xlsx
+from parcelveil.adapt import read_csv, read_jsonl, write_arrow, write_xlsx
 from parcelveil.adapt.sink import open_sink
 from parcelveil.adapt.source import open_source
 from parcelveil.adapt.write_text import csv_bytes
@@ -144,16 +147,13 @@ def test_any_text(tmp_path_factory, rows: list[tuple[str | None, ...]], ending: 
             assert source.schema.names == names
             assert [tuple(row.values()) for row in flat] == rows
         else:
-            assert source.schema.names == [name for name in names]
+            assert source.schema.names == names
             assert [tuple(row.values()) for row in flat] == [row for row in rows if any(row)]
 
 
 @settings(deadline=None)
 @given(st.lists(CELL, min_size=1, max_size=20))
 def test_no_cell_begins_a_formula(cells: list[str | None]) -> None:
-    import csv
-    import io
-
     data = csv_bytes(pa.record_batch({"a": pa.array(cells, pa.string()), "b": ["x"] * len(cells)}), ",")
     for row in csv.reader(io.StringIO(data.to_pybytes().decode(), newline="")):
         assert not row[0] or row[0][0] not in "=+-@\t\r\n＝＋－＠"
@@ -209,8 +209,6 @@ def test_big_numbers_keep_their_digits_in_workbooks(tmp_path: Path, read, write)
 
 
 def test_parquet_layout(tmp_path: Path, write, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pyarrow.parquet as pq
-
     monkeypatch.setattr(write_arrow, "GROUP_ROWS", 100)
     batch = invented(SEALED, 60)
     write(tmp_path / "a.parquet", *[batch] * 4)
@@ -219,22 +217,24 @@ def test_parquet_layout(tmp_path: Path, write, monkeypatch: pytest.MonkeyPatch) 
     group = file.metadata.row_group(0)
     for index in range(group.num_columns):
         column = group.column(index)
-        random_like = column.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY") and pa.types.is_string(
-            SEALED.field(index).type
-        )
-        if pa.types.is_binary(SEALED.field(index).type) or pa.types.is_fixed_size_binary(SEALED.field(index).type):
+        kind = SEALED.field(index).type
+        if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
             assert column.compression == "UNCOMPRESSED"
             assert not column.has_dictionary_page
             assert not column.is_stats_set
         else:
-            assert column.compression == "LZ4"
-            assert random_like or column.compression == "LZ4"
+            assert column.compression == "SNAPPY"
     file.close()
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "arrow"])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None:
-    batch = pa.record_batch({f"c{index}": [f"{index} value {row}" for row in range(4096)] for index in range(12)})
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python counts each small object of JSON lines, which is slow; the others have to exceed what is read ahead.
+    columns, rows, times = (4, 500, 12) if ending == "jsonl" else (12, 4096, 40)
+    monkeypatch.setattr(read_jsonl, "BATCH_ROWS", 500)
+    monkeypatch.setattr(read_jsonl, "BLOCK", 1 << 15)
+    monkeypatch.setattr(read_csv, "CHUNK", 1 << 16)
+    batch = pa.record_batch({f"c{index}": [f"{index} value {row}" for row in range(rows)] for index in range(columns)})
 
     def peak(batches: int) -> tuple[int, int]:
         path = str(tmp_path / f"{batches}.{ending}")
@@ -246,13 +246,13 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
                 sink.write(batch)
                 most = max(most, pa.total_allocated_bytes())
             sink.commit()
-        with open_source(path) as source:
+        with open_source(path, batch_rows=rows) as source:
             for _ in source.batches():
                 most = max(most, pa.total_allocated_bytes())
         traced = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most, traced
 
-    few, many = peak(30), peak(120)
-    assert many[0] < few[0] * 2 + (8 << 20)
-    assert many[1] < few[1] * 2 + (8 << 20)
+    few, many = peak(times), peak(times * 4)
+    assert many[0] < few[0] * 1.5 + (2 << 20)
+    assert many[1] < few[1] * 1.5 + (2 << 20)

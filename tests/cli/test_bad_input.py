@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
+import itertools
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -258,8 +262,8 @@ COMMAND = [sys.executable, "-m", "parcelveil"]
 
 
 def test_a_full_disk(desk: Desk, environment: dict[str, str]) -> None:
-    limit = 300_000  # room for the state, not for the output
-    assert desk.run("simulate", "parcels", "--count", "4000", "-o", "day.parquet").code == 0
+    limit = 200_000  # room for the state, not for the output
+    assert desk.run("simulate", "parcels", "--count", "1500", "-o", "day.parquet").code == 0
     ended = subprocess.run(
         [*COMMAND, "seal", "day.parquet"],
         env=environment,
@@ -285,9 +289,9 @@ def test_an_end_in_the_middle(desk: Desk, environment: dict[str, str], sent: sig
         stderr=subprocess.PIPE,
     )
     assert run.stdin is not None
+    feeder = threading.Thread(target=_feed, args=(run.stdin,))
+    feeder.start()
     try:
-        run.stdin.write(csv_text().encode())
-        run.stdin.flush()
         fds, deadline = Path(f"/proc/{run.pid}/fd"), time.monotonic() + 60
         while not any(str(desk.folder) + "/#" in _link(fd) or ".part" in _link(fd) for fd in fds.iterdir()):
             assert run.poll() is None
@@ -298,16 +302,25 @@ def test_an_end_in_the_middle(desk: Desk, environment: dict[str, str], sent: sig
         said = run.stderr.read().decode() if run.stderr else ""
     finally:
         run.kill()
-        for pipe in (run.stdin, run.stdout, run.stderr):
+        run.wait()
+        feeder.join()
+        for pipe in (run.stdout, run.stderr):
             if pipe:
                 pipe.close()
-        run.wait()
     assert "Traceback" not in said
     assert ("interrupted" in said) == (sent == signal.SIGINT)
     assert desk.names() == set()
     assert not list((desk.folder / "tmp").iterdir())
     (desk.folder / "o.csv").write_text(csv_text(), "utf-8")
     desk.sealed("o.csv")
+
+
+def _feed(pipe: IO[bytes]) -> None:
+    """Orders without end, until nobody reads them any more."""
+    with contextlib.suppress(BrokenPipeError), pipe:
+        pipe.write(csv_text([]).encode())
+        for number in itertools.count():
+            pipe.write(f"YT{number},{','.join(ROWS[0][1:])}\n".encode())
 
 
 def _link(fd: Path) -> str:

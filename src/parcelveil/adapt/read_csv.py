@@ -20,9 +20,7 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from typing import IO, Any
 
 import numpy as np
@@ -31,14 +29,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from parcelveil.adapt.csv_header import header_of
 from parcelveil.adapt.source import BATCH_ROWS, MAX_LINE, Source, unique_names
 from parcelveil.adapt.text_input import BLOCK, TextInput
 from parcelveil.errors import InputError
 from parcelveil.waybill import RawBatch, Reject
 
-_DELIMITERS = ",\t;|"
 _MAX_CELLS = 16384  # a spreadsheet's widest row; beyond the named columns they must be blank
 _MAX_BAD_RUN = 200_000
+#: Bytes parsed at once; Arrow reads up to 32 such pieces ahead. A row with line breaks inside has to fit into one; a
+#: row without may be as long as MAX_LINE.
+CHUNK = 2 << 20
 #: A cell whose first apostrophe only keeps it from being run as a formula.
 GUARDED = r"^''*[=+\-@\t\r\n＝＋－＠]"
 
@@ -58,7 +59,7 @@ class CsvSource(Source):
     ) -> None:
         self._text = TextInput(name, stream, encoding=encoding)
         self._batch_rows = batch_rows
-        head, cells, self._delimiter, self._first_row = _header(name, self._text, "\t" if format == "tsv" else None)
+        head, cells, self._delimiter, self._first_row = header_of(name, self._text, "\t" if format == "tsv" else None)
         self._body = _Body(self._text, head)
         self._width = len(cells)
         while cells and not cells[-1].strip():
@@ -140,11 +141,11 @@ class CsvSource(Source):
                 file=self.name,
             )
         return InputError(
-            "a row of {file} after row {row} is longer than {limit} MiB",
+            "a row of {file} after row {row} does not end within {limit} MiB",
             hint="most likely a quotation mark is opened there and never closed",
             file=self.name,
             row=rows.next_row - 1 + (0 if held is None else held.num_rows),
-            limit=MAX_LINE >> 20,
+            limit=CHUNK >> 20,
         )
 
     def _sliced(self, raw: RawBatch) -> Iterator[RawBatch]:
@@ -172,11 +173,13 @@ class _Body:
         if self._ended:
             return b""
         parts: list[bytes] = []
-        while size > 0:
+        wanted = min(size, CHUNK)
+        while wanted > 0 or (size > 0 and not any(b"\n" in part or b"\r" in part for part in parts)):
+            take = min(size, BLOCK, CHUNK)
             if self._head:
-                data, self._head = self._head[:size], self._head[size:]
+                data, self._head = self._head[:take], self._head[take:]
             else:
-                data = self._text.read(min(size, BLOCK))
+                data = self._text.read(take)
             if not data:
                 self._ended = True
                 parts.append((b"" if self._last == b"\n" else b"\n") + self.closing)
@@ -184,6 +187,7 @@ class _Body:
             parts.append(data)
             self._last = data[-1:]
             size -= len(data)
+            wanted -= len(data)
         return b"".join(parts)
 
     def readable(self) -> bool:
@@ -333,67 +337,3 @@ def _unguarded(batch: pa.RecordBatch) -> pa.RecordBatch:
         guarded = pc.match_substring_regex(column, GUARDED)
         columns[index] = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _header(name: str, text: TextInput, delimiter: str | None) -> tuple[bytes, list[str], str, int]:
-    """The bytes after the header, its cells, the delimiter, and its row number."""
-    head = b""
-    wanted = BLOCK
-    while True:
-        while len(head) < wanted and (data := text.read(BLOCK)):
-            head += data
-        ended = len(head) < wanted
-        sample = head.decode("utf-8", "ignore")
-        chosen = delimiter or _sniff(sample)
-        marked = sample + "\n\x1f" if ended else sample  # a header that takes the mark too is an open quotation
-        found = _first_record(marked, chosen)
-        if found is not None and found[1] < len(marked):
-            break
-        if ended or wanted >= MAX_LINE:
-            raise InputError(
-                "{file} has no header: no whole row with text is found"
-                if ended
-                else "the first row of {file} is longer than {limit} MiB",
-                hint="is this a CSV file? its first row has to name the columns",
-                file=name,
-                limit=MAX_LINE >> 20,
-            )
-        wanted = min(wanted * 4, MAX_LINE)
-    cells, end, row = found
-    return head[len(sample[:end].encode()) :], cells, chosen, row
-
-
-def _first_record(sample: str, delimiter: str) -> tuple[list[str], int, int] | None:
-    """Cells of the first record that is not blank, where it ends, and its row number."""
-    consumed = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal consumed
-        for line in io.StringIO(sample, newline=""):
-            consumed += len(line)
-            yield line
-
-    try:
-        for number, cells in enumerate(csv.reader(lines(), delimiter=delimiter), start=1):
-            if any(cell.strip() for cell in cells):
-                return cells, consumed, number
-    except csv.Error:
-        return None
-    return None
-
-
-def _sniff(sample: str) -> str:
-    """The delimiter that gives the first records many cells and always as many."""
-    best, choice = 0.0, ","
-    for delimiter in _DELIMITERS:
-        try:
-            records = list(islice(csv.reader(io.StringIO(sample[: 1 << 16], newline=""), delimiter=delimiter), 30))
-        except csv.Error:
-            continue
-        counts = [len(record) for record in records if any(cell.strip() for cell in record)]
-        if not counts or not counts[0] > 1:
-            continue
-        score = (counts[0] - 1) * (0.1 + Counter(counts)[counts[0]] / len(counts))
-        if score > best:
-            best, choice = score, delimiter
-    return choice

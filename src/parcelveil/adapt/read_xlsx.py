@@ -137,7 +137,7 @@ def _open_sheet(name: str, stream: IO[bytes], sheet: str | None) -> tuple[Iterat
         for title in book.sheet_names if sheet is None else [sheet]:
             cells = book.get_sheet_by_name(title)
             if cells.height and cells.start is not None:
-                return iter(cells.iter_rows()), cells.total_height
+                return iter(cells.iter_rows()), (cells.end or cells.start)[0] + 1
     except (python_calamine.CalamineError, OSError, ValueError):
         raise _damaged(name) from None
     raise InputError("{file} has no sheet with cells", hint="check the export and try again", file=name)

@@ -78,8 +78,8 @@ def seal(
             rejected = Rejects(listed)
             try:
                 with (
+                    open_sink(target, schema, format=to, force=force) as sink,  # first: a full pipe is not read in vain
                     open_source(path, format=format, encoding=encoding, sheet=sheet) as source,
-                    open_sink(target, schema, format=to, force=force) as sink,
                 ):
                     result = seal_source(
                         source, sink, workspace, rejected, mapping=mapping, revision=revision, default_day=default_day
