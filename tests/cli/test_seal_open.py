@@ -12,8 +12,12 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from cli.conftest import HEADER, ROWS, Desk, csv_text
+from cli.conftest import HEADER, PASSPHRASE, ROWS, Desk, csv_text
+from parcelveil.adapt.source import open_source
+from parcelveil.cli.streams import Rejects, check_sealed
+from parcelveil.cli.streams import opened as opened_batches
 from parcelveil.waybill import is_sealed
+from parcelveil.workspace import Workspace
 
 PEOPLE = [(row[0], row[1], f"+86{row[2]}") for row in ROWS]
 
@@ -92,6 +96,17 @@ def test_through_pipes(desk: Desk) -> None:
     assert people(clear.text) == PEOPLE
     text = desk.run("seal", "-", "--output=-", "--to", "csv", stdin=csv_text().encode())
     assert text.text.startswith('"waybill_no"')
+
+
+def test_epochs_made_after_the_opener_started(desk: Desk, orders: Path) -> None:
+    # In `seal | open` both start at once: the opener reads the key ring before the sealer makes the day's epoch.
+    with Workspace.open(Path("acme"), lambda: PASSPHRASE) as early:
+        desk.sealed("orders.csv")
+        rejects = Rejects(None)
+        with open_source("orders.sealed.parquet") as source:
+            batches = list(opened_batches(source, check_sealed(source, "acme"), early, rejects))
+    assert [name for batch in batches for name in batch["to_name"].to_pylist()] == [row[1] for row in ROWS]
+    assert rejects.total == 0
 
 
 def test_stdin_to_stdout_is_the_default(desk: Desk) -> None:
@@ -269,8 +284,6 @@ def test_erasing_asks_first(desk: Desk, orders: Path) -> None:
 
 
 def test_t10_keys_are_listed_without_secrets(desk: Desk, orders: Path) -> None:
-    from parcelveil.workspace import Workspace
-
     desk.sealed("orders.csv")
     listed = desk.run("keys", "list")
     assert "2026-05-03" in listed.text
@@ -278,7 +291,7 @@ def test_t10_keys_are_listed_without_secrets(desk: Desk, orders: Path) -> None:
     facts = json.loads(public.text)
     assert facts["tenant"] == "acme"
     assert set(facts["epochs"][0]) == {"epoch", "day", "suite", "salt", "commitment", "destroyed_at"}
-    with Workspace.open(Path("acme"), lambda: "correct horse battery staple") as workspace:
+    with Workspace.open(Path("acme"), lambda: PASSPHRASE) as workspace:
         for _, row in workspace.ring.headers():
             state = workspace.ring._epoch(row.epoch).to_state()
             for secret in (row.wrapped_key, row.state, *(state[at : at + 32] for at in range(0, len(state) - 31, 8))):

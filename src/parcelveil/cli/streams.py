@@ -246,7 +246,10 @@ def opened(
                 wanted = np.isin(np.asarray(batch["waybill_no"].to_pylist(), dtype=object), list(numbers))
                 batch, rows = batch.filter(pa.array(wanted)), rows[wanted]
             if batch.num_rows:
-                yield batch, rows, workspace.ring.open_keys(kernel.epochs_in(batch))
+                epochs = set(kernel.epochs_in(batch))
+                if epochs - {header.epoch for header, _ in workspace.ring.headers()}:
+                    workspace.ring.refresh()  # made since by who seals at the other end of the pipe
+                yield batch, rows, workspace.ring.open_keys(epochs)
 
     def work(job: tuple[pa.RecordBatch, npt.NDArray[np.int64], SealKeys]) -> tuple[Any, ...]:
         batch, rows, keys = job
