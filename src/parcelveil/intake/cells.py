@@ -111,6 +111,10 @@ def unusable_type(name: str, kind: pa.DataType) -> InputError:
     )
 
 
+#: Nine digits are no phone and no waybill number yet.
+_ROUNDED_FROM = 1e9
+
+
 def _floats_as_text(column: pa.Array) -> tuple[pa.StringArray, Bools | None]:
     limit = 2.0 ** {"halffloat": 11, "float": 24}.get(str(column.type), 53)
     doubles = column.cast(pa.float64())
@@ -119,10 +123,12 @@ def _floats_as_text(column: pa.Array) -> tuple[pa.StringArray, Bools | None]:
     with np.errstate(invalid="ignore"):
         whole = known & (np.abs(values) < limit) & (np.floor(values) == values)
     ints = pa.array(np.where(whole, values, 0.0).astype(np.int64), mask=~whole).cast(pa.string())
-    if (whole == known).all():
+    # 1.38E+10 became a whole number too: one number in a million really ends in six zeros, rounded ones all do.
+    lost = known & ~whole | (whole & (np.abs(values) >= _ROUNDED_FROM) & (values % 10**6 == 0))
+    if not lost.any():
         return ints, None
     odd = pa.array(values, mask=~(known & ~whole)).cast(pa.string())
-    return pc.coalesce(ints, odd), known & ~whole
+    return pc.coalesce(ints, odd), lost
 
 
 def clean(values: pa.StringArray, *, apostrophe: bool = False, null_words: bool = False) -> pa.StringArray:
