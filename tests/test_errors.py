@@ -18,6 +18,7 @@ def test_the_documented_codes_are_those_of_the_classes() -> None:
     assert {kind.__name__: str(kind.exit_code) for kind in CLASSES} == documented
     assert f"{errors.EXIT_REJECTS} that the run finished" in str(errors.__doc__)
     assert f"{errors.EXIT_INTERRUPTED} that Ctrl-C" in str(errors.__doc__)
+    assert f"{errors.EXIT_NOT_OPENED} that the\ndesk answered" in str(errors.__doc__)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -52,5 +53,5 @@ def test_values_that_are_missing_are_noticed_at_once() -> None:
 
 def test_codes_mean_one_thing() -> None:
     own = {kind.exit_code for kind in ParcelveilError.__subclasses__()}
-    assert own == {2, 3, 4, 5, 6, 7, 8}
-    assert not own & {0, 1, errors.EXIT_REJECTS, errors.EXIT_INTERRUPTED}
+    assert own == {2, 3, 4, 5, 6, 7, 8, 10, 11}
+    assert not own & {0, 1, errors.EXIT_REJECTS, errors.EXIT_NOT_OPENED, errors.EXIT_INTERRUPTED}

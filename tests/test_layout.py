@@ -38,7 +38,8 @@ OWNERS = {
     "xlsxwriter": {"adapt/write_xlsx.py"},
     "phonenumbers": {"intake/phone.py", "intake/cells.py"},
     "numba": {"seal/passes.py"},
-    "sqlite3": {"adapt/store_sqlite.py"},
+    "sqlite3": {"adapt/store_sqlite.py", "adapt/store_desk.py"},
+    "cedarpy": {"reveal/policy.py"},
     "rich": {"cli/terminal.py"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "models", "services", "misc"}

@@ -14,10 +14,13 @@
     ├── WorkspaceError              5   no workspace, another tenant's, or a newer version's
     ├── OutputError                 6   nothing could be written: disk full, no permission, file exists
     ├── AuthenticityError           7   a sealed value was changed or moved; nothing was released
-    └── DependencyError             8   an optional package is missing; the hint names the extra
+    ├── DependencyError             8   an optional package is missing; the hint names the extra
+    ├── LogError                   10   the audit log, a receipt or a checkpoint does not verify
+    │   └── ForkError              10   the log was rolled back or forked: a witness raises it
+    └── PolicyError                11   scenes, policies or the register of staff do not hold together
 
-Exit code 0 means that all went well, 9 that the run finished and some rows went to the rejects file,
-130 that Ctrl-C ended it.
+Exit code 0 means that all went well, 9 that the run finished and some rows went to the rejects file, 12 that the
+desk answered and not everything was opened, 130 that Ctrl-C ended it.
 
 A message is an English template plus its values, so that a catalogue can say it in another language::
 
@@ -109,5 +112,22 @@ class DependencyError(ParcelveilError):
     exit_code = 8
 
 
+class LogError(ParcelveilError):
+    """The audit log, a receipt or a checkpoint does not verify, or cannot be read."""
+
+    exit_code = 10
+
+
+class ForkError(LogError):
+    """The log was rolled back or forked. A witness raises it and keeps the evidence."""
+
+
+class PolicyError(ParcelveilError):
+    """Scenes, policies or the register of staff do not hold together, or somebody may not change them."""
+
+    exit_code = 11
+
+
 EXIT_REJECTS = 9
+EXIT_NOT_OPENED = 12
 EXIT_INTERRUPTED = 130

@@ -1,17 +1,19 @@
 """What parcelveil needs of the outside world, as protocols. Adapters are in :mod:`parcelveil.adapt`.
 
 :mod:`parcelveil.workspace` is the only place that picks them, by URI: ``file:`` for a :class:`KeyStore`,
-``sqlite:`` for a :class:`Store`, ``local:`` for an :class:`Engine`.
+``sqlite:`` for a :class:`Store`, ``local:`` for an :class:`Engine`. Rows are small records; those of the audit log
+and the desk are written by :mod:`parcelveil.audit.log` and :mod:`parcelveil.reveal.desk` only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
+import pyarrow as pa
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,6 +73,74 @@ class Run(msgspec.Struct, frozen=True):
     rejected: int
 
 
+class LogState(msgspec.Struct, frozen=True):
+    """Where the audit log stands. One row; changed in the transaction that appends."""
+
+    size: int = 0  # entries that were acknowledged
+    frontier: bytes = b""  # roots of the maximal complete subtrees, 32 bytes each
+    checkpoint: str = ""  # the newest signed one
+    published: int = 0  # entries that the directory of tiles holds
+    minimum: int = 0  # first entry that was not pruned
+    time: int = 0  # microseconds; the desk's clock at the newest entry
+    uptime: int = 0  # microseconds; the machine's monotonic clock at that moment
+    boot: str = ""  # which start of the machine that clock belongs to
+    held: int = 0  # seconds by which the wall clock was ahead of the desk's when that was last logged
+
+
+class SubjectRow(msgspec.Struct, frozen=True):
+    """What an entry's subject is, sealed under the month's salts key: the row whose deletion erases the salt."""
+
+    entry: int
+    place: int  # position in the entry's subjects; -1 for its document
+    period: int  # year * 100 + month: which key
+    token: bytes  # 16 bytes: keyed hash of kind and value, to find all entries about one waybill
+    sealed: bytes  # AES-SIV of salt, kind and value
+
+
+class StaffRow(msgspec.Struct, frozen=True):
+    """One member of staff. ``handle`` is what the log calls them; forgetting the row makes the handle nobody's."""
+
+    handle: str
+    number: str  # the carrier's own staff number
+    roles: str  # blank-separated, sorted
+    outlet: str
+    active: bool
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """One enrolled device. The key itself is not kept: 32 random bytes need no slow hash."""
+
+    device: str
+    handle: str
+    key_sha256: bytes
+
+
+class PolicyRow(msgspec.Struct, frozen=True):
+    """One version of scenes and policy. ``state``: proposed, active, replaced, rejected."""
+
+    version: int
+    state: str
+    scenes: str
+    policy: str
+    schema: str
+    author: str
+    approver: str
+
+
+class ApprovalRow(msgspec.Struct, frozen=True):
+    """One request for a second person's approval. ``state``: requested, approved, rejected, used, expired."""
+
+    id: str
+    state: str
+    scene: str
+    actor: str
+    device: str
+    waybills: int
+    digest: bytes  # keyed hash of everything asked for: an approval fits that request only
+    until: int  # microseconds
+    approver: str = ""
+
+
 class Transaction(Protocol):
     """Reads and writes that happen together or not at all, while no other process writes."""
 
@@ -83,12 +153,58 @@ class Transaction(Protocol):
     def add_run(self, run: Run) -> None: ...
     def runs(self) -> list[Run]: ...
 
+    # The audit log.
+    def log_state(self) -> LogState: ...
+    def set_log_state(self, state: LogState) -> None: ...
+    def add_group(self, first: int, bundle: bytes) -> None: ...
+    def groups(self) -> list[tuple[int, bytes]]: ...
+    def drop_groups(self, before: int) -> None: ...
+    def add_head(self, size: int, root: bytes) -> None: ...
+    def heads(self) -> list[tuple[int, bytes]]: ...
+    def add_subjects(self, rows: list[SubjectRow]) -> None: ...
+    def subjects_of_entry(self, entry: int) -> list[SubjectRow]: ...
+    def subjects_of_token(self, token: bytes) -> list[SubjectRow]: ...
+    def erase_subjects(self, tokens: list[bytes]) -> int: ...
+    def erase_subjects_before(self, entry: int) -> int: ...
+
+    # What the kernel was let open, by day (days since 1970-01-01).
+    def draw(self, day: int, values: int) -> None: ...
+    def drawn(self) -> dict[int, int]: ...
+
+    # The desk.
+    def generation(self) -> int:
+        """Grows with every change of staff, devices and policy."""
+
+    def staff(self) -> list[StaffRow]: ...
+    def put_staff(self, row: StaffRow) -> None: ...
+    def forget_staff(self, handle: str) -> None: ...
+    def devices(self) -> list[DeviceRow]: ...
+    def put_device(self, row: DeviceRow) -> None: ...
+    def drop_device(self, device: str) -> None: ...
+    def policies(self) -> list[PolicyRow]: ...
+    def put_policy(self, row: PolicyRow) -> None: ...
+    def used(self, who: str, scene: str, day: int) -> int:
+        """How many waybills ``who`` (a handle, or ``outlet:ID``) saw in a scene on a day."""
+
+    def use(self, who: str, scene: str, day: int, waybills: int) -> None: ...
+    def usage(self, day: int) -> list[tuple[str, str, int]]: ...
+    def limit(self, who: str, scene: str, day: int) -> int | None:
+        """A limit set for one member of staff and day, where there is one."""
+
+    def set_limit(self, who: str, scene: str, day: int, limit: int) -> None: ...
+    def approval(self, id: str) -> ApprovalRow | None: ...
+    def approvals(self) -> list[ApprovalRow]: ...
+    def put_approval(self, row: ApprovalRow) -> None: ...
+
 
 class Store(Protocol):
     """The workspace's state."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin; commit durably at the end of the ``with`` block, roll back when it raises."""
+
+    def settle(self) -> None:
+        """Bring everything that was deleted out of logs and journals too."""
 
     def close(self) -> None: ...
 
@@ -105,3 +221,21 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present moment, with its time zone."""
+
+    def uptime(self) -> tuple[str, int]:
+        """Which start of the machine this is, and the microseconds since: a clock that nobody can set."""
+
+
+class SealedSource(Protocol):
+    """Where sealed waybills lie: files, a table, a lake."""
+
+    def find(self, waybill_no: Sequence[str], columns: Sequence[str]) -> pa.RecordBatch:
+        """The sealed rows of these numbers, in any order, at most one a number (the highest revision).
+
+        They have ``waybill_no`` and ``columns``, which are columns of :data:`~parcelveil.waybill.SEALED`.
+        """
+
+    def find_pseudonyms(
+        self, column: str, pseudonyms: Sequence[bytes], most: int, columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """At most ``most`` sealed rows whose ``column`` (like ``to_phone_pn``) is one of ``pseudonyms``."""

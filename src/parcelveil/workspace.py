@@ -13,13 +13,16 @@ variable ``PARCELVEIL_WORKSPACE``, or the nearest folder upwards that has a ``pa
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -27,14 +30,26 @@ from parcelveil.adapt.engine_local import LocalEngine
 from parcelveil.adapt.key_file import FileKeyStore
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.errors import OutputError, WorkspaceError
-from parcelveil.ports import Clock, Engine, KeyStore, Run, Store
+from parcelveil.ports import Clock, Engine, KeyStore, Run, SealedSource, Store
 from parcelveil.seal.keyring import KeyRing
+from parcelveil.seal.pseudonym import period_of
+
+if TYPE_CHECKING:  # sealing needs none of it, and it takes a while to import
+    import pyarrow as pa
+
+    from parcelveil.audit.log import Log
+    from parcelveil.reveal.custody import Custody
+    from parcelveil.reveal.desk import Desk
+    from parcelveil.seal.keyring import Drawn, Erasure
 
 SETTINGS_FILE = "parcelveil.toml"
 ENVIRONMENT = "PARCELVEIL_WORKSPACE"
 FORMAT = 1
+#: What the log calls whoever holds the workspace's passphrase.
+KEYHOLDER = "keyholder"
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ORIGIN = re.compile(r"[A-Za-z0-9._~/:-]{1,200}")
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 _TEMPLATE = """\
@@ -46,6 +61,11 @@ utc_offset = "{utc_offset}"    # where a day of waybills begins and ends
 key_store = "{key_store}"
 store = "{store}"
 engine = "{engine}"
+sealed = "{sealed}"      # where the reveal desk finds sealed waybills (Parquet, Arrow)
+custody = "{custody}"    # where each parcel is: the index that 'reveal load-work' builds
+audit = "{audit}"        # the audit log as tiles, for everybody who verifies it
+origin = "{origin}"      # the audit log's name; never change it
+audit_days = {audit_days}         # entries are kept at least so long
 """
 
 
@@ -59,6 +79,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_store: str = "file:kek.key"
     store: str = "sqlite:state.db"
     engine: str = "local:"
+    sealed: str = "files:sealed"
+    custody: str = "files:custody"
+    audit: str = "files:audit"
+    origin: str = ""
+    audit_days: int = 1096
+
+    @property
+    def log_origin(self) -> str:
+        """The audit log's name, as its checkpoints carry it."""
+        return self.origin or f"{self.tenant}.parcelveil/log"
 
     @property
     def utc_offset_minutes(self) -> int:
@@ -75,6 +105,17 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def uptime(self) -> tuple[str, int]:
+        return _boot_id(), time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+@functools.cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""  # no Linux: the wall clock is all there is
 
 
 def find(given: str | None) -> Path:
@@ -107,6 +148,12 @@ def read_settings(folder: Path) -> Settings:
         ) from None
     if settings.format > FORMAT:
         raise WorkspaceError("this workspace was made by a newer parcelveil", hint="update parcelveil to work here")
+    if not _ORIGIN.fullmatch(settings.log_origin):
+        raise WorkspaceError(
+            "the log's origin {origin} is not usable",
+            hint="use a name like example.com/log, without blanks and plus signs",
+            origin=settings.log_origin,
+        )
     if not _TENANT.fullmatch(settings.tenant):
         raise WorkspaceError(
             "the tenant {tenant} is not usable",
@@ -135,7 +182,7 @@ class Workspace:
         path = folder / SETTINGS_FILE
         if path.exists():
             raise WorkspaceError("{folder} is a workspace already", hint="nothing was changed", folder=str(folder))
-        text = _TEMPLATE.format(**msgspec.structs.asdict(settings))
+        text = _TEMPLATE.format(**{**msgspec.structs.asdict(settings), "origin": settings.log_origin})
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_text(text, "utf-8")
@@ -177,6 +224,110 @@ class Workspace:
         store = SqliteStore(_path(folder, settings.store, "sqlite"))
         return cls(folder, settings, keys, store, clock or SystemClock())
 
+    @cached_property
+    def log(self) -> Log:
+        """The audit log."""
+        from parcelveil.audit.log import Log
+        from parcelveil.audit.note import Signer
+        from parcelveil.audit.subjects import Subjects
+
+        settings = self.settings
+        subjects = Subjects(self.ring.secret, self.ring.periods, lambda: period_of(self.ring.today()))
+        return Log(
+            self.store,
+            _path(self.folder, settings.audit, "files"),
+            Signer.from_seed(settings.log_origin, self.ring.secret("log")),
+            self.clock,
+            subjects,
+            settings.utc_offset_minutes,
+        )
+
+    @cached_property
+    def custody(self) -> Custody:
+        """Where each parcel is."""
+        from parcelveil.reveal.custody import Custody
+
+        return Custody(_path(self.folder, self.settings.custody, "files"))
+
+    def desk(self, source: SealedSource | None = None) -> Desk:
+        """The reveal desk over ``source``; by default over the sealed files that the settings name."""
+        from parcelveil.reveal.desk import Desk
+
+        folder = _path(self.folder, self.settings.sealed, "files")
+        return Desk(
+            log=self.log,
+            store=self.store,
+            ring=self.ring,
+            custody=self.custody,
+            source=source or self.sealed([folder] if folder.exists() else []),
+        )
+
+    def sealed(self, paths: Sequence[Path]) -> SealedSource:
+        """Sealed waybills in these files and folders."""
+        from parcelveil.adapt.sealed_files import SealedFiles
+
+        return SealedFiles(paths, self.settings.tenant)
+
+    @classmethod
+    def reading(cls, folder: Path) -> tuple[Settings, Store, Path]:
+        """Settings, store and audit folder of a workspace, for who verifies: no key is unlocked."""
+        settings = read_settings(folder)
+        return settings, SqliteStore(_path(folder, settings.store, "sqlite")), _path(folder, settings.audit, "files")
+
+    # -- the key holder, who is logged like everybody ----------------------------------------------------------
+
+    def release(self, scene: str, batch: pa.RecordBatch, fields: Sequence[str]) -> Drawn:
+        """Log that the key holder is about to open ``fields`` of a sealed batch; what the kernel may then open."""
+        from parcelveil.audit.entry import Export
+        from parcelveil.seal.kernel import values_in
+        from parcelveil.seal.keyring import Drawn
+
+        values = values_in(batch, fields)
+        with self.log.begin() as entries:
+            entries.append(
+                Export(
+                    time=entries.time,
+                    actor=KEYHOLDER,
+                    role=KEYHOLDER,
+                    scene=scene,
+                    fields=tuple(fields),
+                    form="full",
+                    waybills=batch.num_rows,
+                    values=values,
+                )
+            )
+            if values:
+                entries.tx.draw(entries.day, values)
+        return Drawn(values)
+
+    def erase(self, numbers: Sequence[str], day: date | None = None) -> Erasure:
+        """Erase waybills, and the salts of every entry that spoke of them. The log says that, and how many."""
+        from parcelveil.audit.entry import Erasure as Erased
+
+        tokens = self.log.subjects.tokens(("waybill", number) for number in numbers)
+        with self.log.begin() as batch:
+            batch.append(Erased(time=batch.time, action="waybills", count=len(numbers)))
+            if day is None:
+                batch.tx.erase_subjects(tokens)
+        done = self.ring.erase(numbers, day=day)
+        self.store.settle()
+        return done
+
+    def erase_before(self, day: date) -> list[date]:
+        """Destroy the epochs of all days before ``day``, and log it."""
+        from parcelveil.audit.entry import Erasure as Erased
+
+        count = sum(not row.destroyed_at and header.day < day for header, row in self.ring.headers())
+        with self.log.begin() as batch:
+            batch.append(Erased(time=batch.time, action="days", count=count))
+        return self.ring.destroy_before(day)
+
+    def key_event(self, action: str, detail: str = "") -> None:
+        """Log something about keys, before it happens."""
+        from parcelveil.audit.entry import KeyEvent
+
+        self.log.append(KeyEvent(time=0, action=action, detail=detail))
+
     def record(self, command: str, started: datetime, *, rows: int, values: int, rejected: int) -> None:
         """Note a finished run in the state."""
         seconds = (self.clock.now() - started).total_seconds()
@@ -189,7 +340,11 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.store.close()
+        try:
+            if "log" in self.__dict__:  # it was used: what it acknowledged is published now
+                self.log.publish()
+        finally:
+            self.store.close()
 
 
 def engine(uri: str) -> Engine:

@@ -1,12 +1,13 @@
 """The workspace's state in SQLite (``sqlite:`` URIs): one file, one fsync a commit, safe against kill -9.
 
 Writers take turns: a transaction begins with the write lock, so that two processes cannot both make the epoch
-of a new day, or both rotate the key-encryption key.
+of a new day, or both rotate the key-encryption key, or fork the audit log. Threads of one process take turns too.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from parcelveil.adapt.store_desk import DeskTables
 from parcelveil.errors import OutputError, WorkspaceError
 from parcelveil.ports import EpochRow, PseudonymRow, Run
 
 _WAIT_SECONDS = 30
-_READABLE = 1  # the newest schema this version knows
+_READABLE = 2  # the newest schema this version knows
 
 
 class SqliteStore:
@@ -26,10 +28,12 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._turn = threading.RLock()
         try:
-            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")
             self._migrate()
         except sqlite3.Error as error:
             raise _unusable(path, error) from None
@@ -46,26 +50,29 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._turn:
             try:
-                yield SqliteTransaction(self._db)
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _unusable(self._path, error) from None
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield SqliteTransaction(self._db)
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # SQLite has rolled back by itself when the disk was full
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise _unusable(self._path, error) from None
+
+    def settle(self) -> None:
+        with self._turn:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self._db.close()
 
 
-class SqliteTransaction:
+class SqliteTransaction(DeskTables):
     """The reads and writes of one transaction."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
 
     def kek_version(self) -> int:
         row = self._db.execute("SELECT value FROM setting WHERE name = 'kek_version'").fetchone()
@@ -98,7 +105,7 @@ def _unusable(path: Path, error: sqlite3.Error) -> OutputError | WorkspaceError:
     if "disk is full" in str(error) or "readonly" in str(error) or "disk I/O" in str(error):
         return OutputError(
             "{file} could not be written: {why}",
-            hint="free some space or check the permissions; nothing was changed",
+            hint="free some space or check the permissions; nothing was changed, and nothing is opened unlogged",
             file=path.name,
             why=str(error),
         )

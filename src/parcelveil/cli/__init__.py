@@ -18,14 +18,14 @@ from typing import Any
 from cyclopts import App
 
 from parcelveil import __version__
-from parcelveil.cli import demo, erase, init, inspect, keys, open_, rewrap, seal, simulate
+from parcelveil.cli import audit, demo, erase, init, inspect, keys, open_, policy, reveal, rewrap, seal, simulate, staff
 from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
 
 app = App(
     name="parcelveil",
     version=__version__,
     help_format="plaintext",  # Markdown would cost a third of the time that help takes
-    help="Guards the personal data of parcels: seals it, opens it for the key holder, forgets it for good.",
+    help="Guards the personal data of parcels: seals it, shows it for a purpose and on record, forgets it for good.",
 )
 app.command(init.init)
 app.command(inspect.inspect)
@@ -34,6 +34,11 @@ app.command(open_.open_, name="open")
 app.command(rewrap.rewrap)
 app.command(erase.app)
 app.command(keys.app)
+app.command(reveal.app)
+app.command(policy.scenes_app)
+app.command(policy.policy_app)
+app.command(staff.app)
+app.command(audit.app)
 app.command(simulate.app)
 app.command(demo.demo)
 

@@ -35,11 +35,11 @@ def waybill(
     wanted = [line.strip() for line in sys.stdin if line.strip()] if list(numbers) == ["-"] else list(numbers)
     if not wanted:
         raise UsageError("no waybill number given", hint="parcelveil erase waybill NO")
-    chosen = _day(day) if day is not None else None
-    _ask(f"Erase {len(wanted)} waybill(s) for good?", yes)
+    chosen = parse_date(day) if day is not None else None
+    ask(f"Erase {len(wanted)} waybill(s) for good?", yes)
     with (where or Where()).open() as workspace:
         started = workspace.clock.now()
-        done = workspace.ring.erase(wanted, day=chosen)
+        done = workspace.erase(wanted, day=chosen)
         workspace.record("erase waybill", started, rows=done.waybills, values=0, rejected=0)
     found = "" if done.epochs else " (they were erased before, or no epoch exists)"
     lines = [
@@ -63,25 +63,27 @@ def before(day: str, /, *, yes: bool = False, json: bool = False, where: Where |
     json
         Summary as one JSON object on standard output.
     """
-    first_kept = _day(day)
-    _ask(f"Destroy everything sealed for days before {first_kept}?", yes)
+    first_kept = parse_date(day)
+    ask(f"Destroy everything sealed for days before {first_kept}?", yes)
     with (where or Where()).open() as workspace:
         started = workspace.clock.now()
-        gone = workspace.ring.destroy_before(first_kept)
+        gone = workspace.erase_before(first_kept)
         workspace.record("erase before", started, rows=len(gone), values=0, rejected=0)
     facts = {"days": [str(day) for day in gone]}
     span = f", {gone[0]} to {gone[-1]}" if gone else ""
     summary(facts, [f"destroyed {len(gone)} epoch(s){span}"], as_json=json)
 
 
-def _day(text: str) -> date:
+def parse_date(text: str) -> date:
+    """A day as people write it. Raises UsageError."""
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError("{text} is not a day", hint="write it like 2026-11-23", text=text) from None
 
 
-def _ask(question: str, yes: bool) -> None:
+def ask(question: str, yes: bool) -> None:
+    """Ask before what cannot be undone. Raises UsageError when the answer is no, or nobody is there to answer."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -7,7 +7,7 @@ from datetime import date
 
 from cyclopts import App
 
-from parcelveil.cli.erase import _day as parse_date
+from parcelveil.cli.erase import parse_date
 from parcelveil.cli.terminal import Where, summary, table
 
 app = App(name="keys", help="Make, rotate and list keys.")
@@ -40,6 +40,7 @@ def rotate(*, day: str | None = None, json: bool = False, where: Where | None = 
     with (where or Where()).open() as workspace:
         started = workspace.clock.now()
         if day is None:
+            workspace.key_event("kek-rotated")
             version = workspace.ring.rotate_kek()
             summary(
                 {"kek_version": version},
@@ -48,6 +49,7 @@ def rotate(*, day: str | None = None, json: bool = False, where: Where | None = 
             )
         else:
             chosen: date = parse_date(day)
+            workspace.key_event("epoch-rotated", chosen.isoformat())
             number = workspace.ring.rotate_epoch(chosen)
             summary({"epoch": number}, [f"{chosen} is sealed under epoch {number:#010x} from now on"], as_json=json)
         workspace.record("keys rotate", started, rows=0, values=0, rejected=0)

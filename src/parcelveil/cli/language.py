@@ -21,8 +21,13 @@ def _catalogue(language: str) -> dict[str, str]:
     return {entry["en"]: entry["zh"] for entry in entries}
 
 
+def language() -> str:
+    """``"zh"`` or ``"en"``."""
+    names = ("PARCELVEIL_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    chosen = next((os.environ[name] for name in names if os.environ.get(name)), "en")
+    return "zh" if chosen.startswith("zh") else "en"
+
+
 def say(text: str) -> str:
     """``text`` (a template, placeholders and all) in the person's language."""
-    names = ("PARCELVEIL_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-    language = next((os.environ[name] for name in names if os.environ.get(name)), "en")
-    return _catalogue(language[:2]).get(text, text)
+    return _catalogue(language()).get(text, text)

@@ -57,6 +57,7 @@ def rewrap(
     with (where or Where()).open() as workspace:
         started = workspace.clock.now()
         if file is None:
+            workspace.key_event("kek-rotated")
             version = workspace.ring.rotate_kek()
             workspace.record("rewrap", started, rows=0, values=0, rejected=0)
             summary({"kek_version": version}, [f"all keys are wrapped under key version {version} now"], as_json=json)
@@ -68,7 +69,7 @@ def rewrap(
         rows = 0
         with open_source(file) as source:
             schema = check_sealed(source, workspace.settings.tenant)
-            clear = opened(source, schema, workspace, rejected)
+            clear = opened(source, schema, workspace, rejected, scene="rewrap")
 
             def jobs() -> Iterator[tuple[pa.RecordBatch, SealKeys]]:
                 for batch in clear:

@@ -235,8 +235,10 @@ def opened(
     *,
     fields: list[str] | None = None,
     numbers: set[str] | None = None,
+    scene: str = "open",
 ) -> Iterator[pa.RecordBatch]:
-    """The clear batches of a sealed source; rows that stay shut go to ``rejects``."""
+    """The clear batches of a sealed source, each logged before it is opened; rows that stay shut go to ``rejects``."""
+    names = [f.name for f in personal_fields(schema) if fields is None or f.name in fields]
 
     def jobs() -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64], SealKeys]]:
         for raw in source.batches():
@@ -249,7 +251,7 @@ def opened(
                 epochs = set(kernel.epochs_in(batch))
                 if epochs - {header.epoch for header, _ in workspace.ring.headers()}:
                     workspace.ring.refresh()  # made since by who seals at the other end of the pipe
-                yield batch, rows, workspace.ring.open_keys(epochs)
+                yield batch, rows, workspace.ring.open_keys(epochs, meter=workspace.release(scene, batch, names))
 
     def work(job: tuple[pa.RecordBatch, npt.NDArray[np.int64], SealKeys]) -> tuple[Any, ...]:
         batch, rows, keys = job

@@ -82,8 +82,7 @@ def fail(error: ParcelveilError) -> int:
 
 
 def _one_line(template: str, values: dict[str, object]) -> str:
-    text = template.format(**values)
-    return "".join(c if c.isprintable() else " " for c in text)
+    return plain(template.format(**values))
 
 
 class Progress:
@@ -128,6 +127,11 @@ def summary(facts: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
     else:
         for line in lines:
             print(line, file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Text that no terminal can be steered with."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -30,6 +30,9 @@ from typing import Self
 import msgspec
 import numpy as np
 import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -141,6 +144,21 @@ class Epoch:
     def siv(self) -> Siv:
         """AES-256-SIV for the values."""
         return Siv(self._derive(b"siv", 64))
+
+    @cached_property
+    def aessiv(self) -> AESSIV:
+        """The same AES-256-SIV as :attr:`siv`, for one value at a time."""
+        return AESSIV(self._derive(b"siv", 64))
+
+    @cached_property
+    def _path_key(self) -> AES:
+        return AES(self._derive(b"path", 32))
+
+    def path(self, waybill_no: str) -> int:
+        """The tree path of one waybill number; see :meth:`paths`."""
+        mac = CMAC(self._path_key)
+        mac.update(waybill_no.encode())
+        return int.from_bytes(mac.finalize()[:8], "big")
 
     @cached_property
     def _path_mac(self) -> Cmac:

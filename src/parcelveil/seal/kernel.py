@@ -16,7 +16,7 @@ the number of threads. Which columns are personal is read from the schema's meta
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +87,7 @@ class SealKeys(NamedTuple):
     pseudonyms: Pseudonyms
     utc_offset_minutes: int = 480
     default_day: int = 0  # for waybills that carry no time of their own
+    meter: Callable[[int], None] | None = None  # is told how many values are about to be opened, and may refuse
 
 
 def days_of(batch: pa.RecordBatch, utc_offset_minutes: int, default_day: int) -> npt.NDArray[np.int32]:
@@ -242,6 +243,8 @@ def open_rows(
     """
     wanted = [f for f in personal_fields(batch.schema) if fields is None or f.name in fields]
     names = [field.name for field in wanted]
+    if keys.meter is not None:
+        keys.meter(values_in(batch, names))
     starts = range(0, batch.num_rows, tile)
     tiles = [_open_tile(batch.slice(start, tile), keys, names) for start in starts]
     status = np.concatenate([part[1] for part in tiles]) if tiles else np.zeros(0, dtype=np.uint8)
@@ -256,6 +259,11 @@ def open_rows(
         else:
             columns.append(pa.nulls(batch.num_rows, pa.string()))
     return pa.RecordBatch.from_arrays(columns, schema=clear_schema(batch.schema)), status
+
+
+def values_in(batch: pa.RecordBatch, fields: Sequence[str]) -> int:
+    """How many values (cells that are not null) ``fields`` of a batch hold: what opening them is metered as."""
+    return sum(batch.num_rows - batch[name].null_count for name in fields if name in batch.schema.names)
 
 
 def clear_schema(schema: pa.Schema) -> pa.Schema:

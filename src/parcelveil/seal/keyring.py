@@ -17,7 +17,8 @@ ring with both; the next start destroys what the ring no longer names.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -38,6 +39,8 @@ _DAY_ZERO = date(1970, 1, 1)
 #: Days from which waybills are sealed: a clock set wrong, or a hostile date, must not make thousands of epochs.
 FIRST_DAY = date(2000, 1, 1)
 _DAYS_AHEAD = 2
+#: The period of secrets that stay.
+FOR_GOOD = 0
 
 
 class Erasure(NamedTuple):
@@ -46,6 +49,20 @@ class Erasure(NamedTuple):
     waybills: int  # numbers asked for
     epochs: int  # epochs in which at least one of them was still alive
     kek_version: int  # the version that is in force now; all earlier ones are destroyed
+
+
+class Drawn:
+    """A count of values that a log entry stands behind: the kernel spends it, and gets no value beyond it."""
+
+    def __init__(self, values: int) -> None:
+        self._left = values
+        self._turn = threading.Lock()
+
+    def __call__(self, values: int) -> None:
+        with self._turn:
+            if values > self._left:
+                raise KeyAccessError("more values were to be opened than were logged", hint="nothing was opened")
+            self._left -= values
 
 
 class KeyRing:
@@ -59,6 +76,7 @@ class KeyRing:
         self._pseudonym_rows: dict[tuple[str, int], PseudonymRow] = {}
         self._epochs: dict[int, Epoch] = {}
         self._pseudonym_keys: dict[tuple[str, int], PseudonymKey] = {}
+        self._secrets: dict[tuple[str, int], bytes] = {}
         self._version = 0
         self.refresh()
 
@@ -94,13 +112,18 @@ class KeyRing:
                 self._epochs.pop(number, None)
         self._rows = rows
         self._pseudonym_rows = {(row.purpose, row.period): row for row in tx.pseudonym_keys()}
-        self._pseudonym_keys = {
-            k: v for k, v in self._pseudonym_keys.items() if not self._pseudonym_rows[k].destroyed_at
-        }
+        alive = {key for key, row in self._pseudonym_rows.items() if not row.destroyed_at}
+        self._pseudonym_keys = {k: v for k, v in self._pseudonym_keys.items() if k in alive}
+        self._secrets = {k: v for k, v in self._secrets.items() if k in alive}
 
     def headers(self) -> list[tuple[EpochHeader, EpochRow]]:
         """All epochs there ever were, oldest first. Public: no key is used."""
         return [(_header(self._rows[number]), self._rows[number]) for number in sorted(self._rows)]
+
+    @property
+    def known(self) -> Set[int]:
+        """The numbers of all epochs there ever were."""
+        return self._rows.keys()
 
     @property
     def kek_version(self) -> int:
@@ -124,10 +147,21 @@ class KeyRing:
     def _context(self, *parts: object) -> bytes:
         return "\0".join(["parcelveil v1", self.tenant, *map(str, parts)]).encode()
 
-    def open_keys(self, epochs: Iterable[int]) -> SealKeys:
-        """Keys that open values of ``epochs``; those unknown or destroyed are left out."""
+    def open_keys(self, epochs: Iterable[int], *, meter: Callable[[int], None] | None = None) -> SealKeys:
+        """Keys that open values of ``epochs``; those unknown or destroyed are left out.
+
+        Every opening is counted durably before it happens: by ``meter`` (a :class:`Drawn`, when the count stands in
+        the transaction of a log entry), else by :meth:`draw`, which no log entry stands behind. ``audit reconcile``
+        sees the difference.
+        """
         live = {n: self._epoch(n) for n in epochs if n in self._rows and not self._rows[n].destroyed_at}
-        return SealKeys(self.tenant, live, {}, Pseudonyms({}), self._offset_minutes)
+        return SealKeys(self.tenant, live, {}, Pseudonyms({}), self._offset_minutes, meter=meter or self.draw)
+
+    def draw(self, values: int) -> None:
+        """Count ``values`` as opened, durably."""
+        if values:
+            with self._store.transaction() as tx:
+                tx.draw(self.today(), values)
 
     @property
     def _offset_minutes(self) -> int:
@@ -164,7 +198,7 @@ class KeyRing:
         live = {day: current[day] for day in wanted if not self._rows[current[day]].destroyed_at}
         pseudonyms = Pseudonyms({p: self.pseudonym_key("search", p) for p in sorted({period_of(d) for d in live})})
         epochs = {number: self._epoch(number) for number in live.values()}
-        return SealKeys(self.tenant, epochs, live, pseudonyms, self._offset_minutes, default)
+        return SealKeys(self.tenant, epochs, live, pseudonyms, self._offset_minutes, default, self.draw)
 
     def _current(self) -> dict[int, int]:
         """The newest generation of each day."""
@@ -189,6 +223,21 @@ class KeyRing:
     def pseudonym_key(self, purpose: str, period: int) -> PseudonymKey:
         """The key of one purpose and period, made now where it does not exist. Raises once it was destroyed."""
         key = (purpose, period)
+        if key not in self._pseudonym_keys:
+            self._pseudonym_keys[key] = PseudonymKey(self.secret(purpose, period), self.tenant, purpose, period)
+        return self._pseudonym_keys[key]
+
+    def periods(self, purpose: str) -> list[int]:
+        """The periods of which ``purpose`` has a key, oldest first."""
+        rows = self._pseudonym_rows.values()
+        return sorted(row.period for row in rows if row.purpose == purpose and not row.destroyed_at)
+
+    def secret(self, purpose: str, period: int = FOR_GOOD) -> bytes:
+        """The 32 random bytes of one purpose and period, made now where they do not exist.
+
+        Period ``FOR_GOOD`` stands for secrets that no day outlives, like the audit log's signing key.
+        """
+        key = (purpose, period)
         if key not in self._pseudonym_rows:
             with self._store.transaction() as tx:
                 self._load(tx)
@@ -197,10 +246,10 @@ class KeyRing:
         row = self._pseudonym_rows[key]
         if row.destroyed_at:
             raise EpochError("the pseudonym key of {period} was destroyed", period=period)
-        if key not in self._pseudonym_keys:
-            secret = self._keys.unwrap(self._version, row.wrapped_key, self._context("pseudonym", purpose, period))
-            self._pseudonym_keys[key] = PseudonymKey(secret, self.tenant, purpose, period)
-        return self._pseudonym_keys[key]
+        if key not in self._secrets:
+            context = self._context("pseudonym", purpose, period)
+            self._secrets[key] = self._keys.unwrap(self._version, row.wrapped_key, context)
+        return self._secrets[key]
 
     # -- forgetting ------------------------------------------------------------------------------------------
 
@@ -279,7 +328,7 @@ class KeyRing:
             for (purpose, period), key in self._pseudonym_rows.items():
                 if key.destroyed_at:
                     continue
-                if period < pseudonyms_before:
+                if FOR_GOOD < period < pseudonyms_before:
                     tx.put_pseudonym_key(msgspec.structs.replace(key, wrapped_key=b"", destroyed_at=now))
                     continue
                 wrapped = self._rewrapped(old, new, key.wrapped_key, self._context("pseudonym", purpose, period))

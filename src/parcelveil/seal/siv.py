@@ -52,6 +52,10 @@ class Aes:
             context = self._local.context = Cipher(algorithms.AES(self._key), modes.ECB()).encryptor()  # noqa: S305
         return context
 
+    def block(self, data: bytes) -> bytes:
+        """AES of one block, or of several one after the other, without arrays."""
+        return self._context().update(data)
+
     def blocks(self, blocks: Bytes2D) -> Bytes2D:
         """AES of every 16-byte block; same shape, new memory."""
         # update_into() demands room for one more block than it writes.

@@ -24,6 +24,7 @@ The same map, under another public key, expands a leaf to pad blocks (:meth:`Tre
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from typing import Self
 
 import numpy as np
@@ -123,6 +124,34 @@ class Tree:
         leaves[order] = self._descend(table._seeds[node[order]], paths[order], depths[order])
         leaves[~alive] = 0
         return leaves, alive
+
+    def leaf(self, path: int) -> bytes | None:
+        """The leaf of one path, or None when it is gone: without arrays, some 60 microseconds."""
+        place = self._place(path)
+        if place is None:
+            return None
+        node = int.from_bytes(self._seeds[place].tobytes(), "big")
+        aes = self._down.block
+        for depth in range(int(self._depths[place]), DEPTH):
+            node ^= path >> (DEPTH - 1 - depth) & 1
+            node ^= int.from_bytes(aes(node.to_bytes(BLOCK, "big")), "big")
+        return node.to_bytes(BLOCK, "big")
+
+    def holds(self, path: int) -> bool:
+        """Whether the leaf of one path still exists."""
+        return self._place(path) is not None
+
+    def _place(self, path: int) -> int | None:
+        """Which live node covers a path."""
+        place = bisect_right(self._starts, path) - 1
+        return None if place < 0 or path - int(self._starts[place]) > int(self._spans[place]) else place
+
+    def pad(self, leaf: bytes, tweak: bytes, blocks: int) -> bytes:
+        """:meth:`pads` of one leaf."""
+        whitened = int.from_bytes(leaf, "big") ^ int.from_bytes(tweak, "big")
+        inputs = b"".join((whitened ^ j).to_bytes(BLOCK, "big") for j in range(blocks))
+        outputs = self._pad.block(inputs)
+        return (int.from_bytes(inputs, "big") ^ int.from_bytes(outputs, "big")).to_bytes(BLOCK * blocks, "big")
 
     def _descend(self, seeds: Bytes2D, paths: Paths, depths: npt.NDArray[np.uint8]) -> Bytes2D:
         """Walk from each seed, at its depth (ascending), down its path to the leaf."""

@@ -1,0 +1,151 @@
+"""The audit log's and the desk's tables in SQLite: the part of a transaction that :mod:`.store_sqlite` adds them with.
+
+Deleted rows are overwritten (``secure_delete``), so that an erased salt is gone from the file; from its
+write-ahead log it goes with the next checkpoint, which an erasure asks for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from parcelveil.ports import ApprovalRow, DeviceRow, LogState, PolicyRow, StaffRow, SubjectRow
+
+
+class DeskTables:
+    """Reads and writes of the audit log and the desk in one transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def _put(self, statement: str, row: msgspec.Struct) -> None:
+        self._db.execute(statement, msgspec.structs.astuple(row))
+
+    # -- the audit log ---------------------------------------------------------------------------------------
+
+    def log_state(self) -> LogState:
+        row = self._db.execute("SELECT * FROM log_state").fetchone()
+        return LogState(*row[1:]) if row else LogState()
+
+    def set_log_state(self, state: LogState) -> None:
+        self._put("INSERT OR REPLACE INTO log_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", state)
+
+    def add_group(self, first: int, bundle: bytes) -> None:
+        self._db.execute("INSERT INTO log_group VALUES (?, ?)", (first, bundle))
+
+    def groups(self) -> list[tuple[int, bytes]]:
+        return self._db.execute("SELECT first, bundle FROM log_group ORDER BY first").fetchall()
+
+    def drop_groups(self, before: int) -> None:
+        self._db.execute("DELETE FROM log_group WHERE first < ?", (before,))
+
+    def add_head(self, size: int, root: bytes) -> None:
+        self._db.execute("INSERT INTO log_head VALUES (?, ?)", (size, root))
+
+    def heads(self) -> list[tuple[int, bytes]]:
+        return self._db.execute("SELECT size, root FROM log_head ORDER BY size").fetchall()
+
+    def add_subjects(self, rows: list[SubjectRow]) -> None:
+        self._db.executemany("INSERT INTO subject VALUES (?, ?, ?, ?, ?)", map(msgspec.structs.astuple, rows))
+
+    def subjects_of_entry(self, entry: int) -> list[SubjectRow]:
+        rows = self._db.execute("SELECT * FROM subject WHERE entry = ? ORDER BY place", (entry,))
+        return [SubjectRow(*row) for row in rows]
+
+    def subjects_of_token(self, token: bytes) -> list[SubjectRow]:
+        rows = self._db.execute("SELECT * FROM subject WHERE token = ? ORDER BY entry, place", (token,))
+        return [SubjectRow(*row) for row in rows]
+
+    def erase_subjects(self, tokens: list[bytes]) -> int:
+        return self._erase("DELETE FROM subject WHERE token = ?", [(token,) for token in tokens])
+
+    def erase_subjects_before(self, entry: int) -> int:
+        return self._erase("DELETE FROM subject WHERE entry < ?", [(entry,)])
+
+    def _erase(self, statement: str, parameters: Sequence[tuple[object, ...]]) -> int:
+        return sum(self._db.execute(statement, values).rowcount for values in parameters)
+
+    # -- what the kernel was let open ------------------------------------------------------------------------
+
+    def draw(self, day: int, values: int) -> None:
+        statement = "INSERT INTO meter VALUES (?, ?) ON CONFLICT DO UPDATE SET drawn = drawn + excluded.drawn"
+        self._db.execute(statement, (day, values))
+
+    def drawn(self) -> dict[int, int]:
+        return dict(self._db.execute("SELECT day, drawn FROM meter ORDER BY day").fetchall())
+
+    # -- staff, devices, policy ------------------------------------------------------------------------------
+
+    def generation(self) -> int:
+        row = self._db.execute("SELECT value FROM setting WHERE name = 'generation'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _changed(self) -> None:
+        value = str(self.generation() + 1)
+        self._db.execute("INSERT OR REPLACE INTO setting VALUES ('generation', ?)", (value,))
+
+    def staff(self) -> list[StaffRow]:
+        rows = self._db.execute("SELECT * FROM staff ORDER BY number")
+        return [StaffRow(handle, number, roles, outlet, bool(active)) for handle, number, roles, outlet, active in rows]
+
+    def put_staff(self, row: StaffRow) -> None:
+        self._put("INSERT OR REPLACE INTO staff VALUES (?, ?, ?, ?, ?)", row)
+        self._changed()
+
+    def forget_staff(self, handle: str) -> None:
+        self._db.execute("DELETE FROM staff WHERE handle = ?", (handle,))
+        self._db.execute("DELETE FROM device WHERE handle = ?", (handle,))
+        self._changed()
+
+    def devices(self) -> list[DeviceRow]:
+        return [DeviceRow(*row) for row in self._db.execute("SELECT * FROM device ORDER BY device")]
+
+    def put_device(self, row: DeviceRow) -> None:
+        self._put("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", row)
+        self._changed()
+
+    def drop_device(self, device: str) -> None:
+        self._db.execute("DELETE FROM device WHERE device = ?", (device,))
+        self._changed()
+
+    def policies(self) -> list[PolicyRow]:
+        return [PolicyRow(*row) for row in self._db.execute("SELECT * FROM policy ORDER BY version")]
+
+    def put_policy(self, row: PolicyRow) -> None:
+        self._put("INSERT OR REPLACE INTO policy VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._changed()
+
+    # -- quotas and approvals --------------------------------------------------------------------------------
+
+    def used(self, who: str, scene: str, day: int) -> int:
+        statement = "SELECT used FROM quota WHERE who = ? AND scene = ? AND day = ?"
+        row = self._db.execute(statement, (who, scene, day)).fetchone()
+        return row[0] if row else 0
+
+    def use(self, who: str, scene: str, day: int, waybills: int) -> None:
+        statement = "INSERT INTO quota VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used"
+        self._db.execute(statement, (who, scene, day, waybills))
+
+    def usage(self, day: int) -> list[tuple[str, str, int]]:
+        statement = "SELECT who, scene, used FROM quota WHERE day = ? ORDER BY used DESC, who, scene"
+        return self._db.execute(statement, (day,)).fetchall()
+
+    def limit(self, who: str, scene: str, day: int) -> int | None:
+        statement = "SELECT waybills FROM quota_limit WHERE who = ? AND scene = ? AND day = ?"
+        row = self._db.execute(statement, (who, scene, day)).fetchone()
+        return row[0] if row else None
+
+    def set_limit(self, who: str, scene: str, day: int, limit: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO quota_limit VALUES (?, ?, ?, ?)", (who, scene, day, limit))
+
+    def approval(self, id: str) -> ApprovalRow | None:
+        row = self._db.execute("SELECT * FROM approval WHERE id = ?", (id,)).fetchone()
+        return ApprovalRow(*row) if row else None
+
+    def approvals(self) -> list[ApprovalRow]:
+        return [ApprovalRow(*row) for row in self._db.execute("SELECT * FROM approval ORDER BY until")]
+
+    def put_approval(self, row: ApprovalRow) -> None:
+        self._put("INSERT OR REPLACE INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)

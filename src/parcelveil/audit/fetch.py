@@ -1,0 +1,174 @@
+"""Get the files of a published log, from a directory or a web server. Every byte of both may be hostile.
+
+::
+
+    fetch = directory(Path("log"))              # or http("https://log.example/acme")
+    fetch("checkpoint"), fetch("tile/0/000")    # bytes, or None when there is no such file
+
+A :data:`Fetch` raises LogError when a file cannot be had, and for names that no file of a log has. It never reads
+more than the largest file of that kind: 8,192 bytes of a tile, 16 MiB of an entry bundle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parcelveil.errors import LogError
+
+if TYPE_CHECKING:  # slow to import, and who reads no log from a server needs none
+    from http.client import HTTPResponse
+
+#: ``fetch("tile/0/000")``: the bytes of one file, None when there is none, LogError when it cannot be had.
+Fetch = Callable[[str], bytes | None]
+
+TILE_BYTES = 256 * 32
+BUNDLE_BYTES = 256 * (2 + 65_535)
+_NOTE_BYTES = 4_000_000
+#: Small letters, digits, dots and dashes: never ``..``, never a hidden name, never the root.
+_PATH = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,63}/){0,24}[a-z0-9][a-z0-9.-]{0,63}")
+
+
+def _limit(path: str) -> int:
+    if not _PATH.fullmatch(path):
+        raise LogError("no file of a log has such a name")
+    if path.startswith("tile/"):
+        return BUNDLE_BYTES if path.startswith("tile/entries/") else TILE_BYTES
+    return _NOTE_BYTES
+
+
+def unreadable(path: str, why: str) -> LogError:
+    """The error for a file that is there and cannot be had."""
+    return LogError("{tile} of the log cannot be read: {why}", tile=path, why=why)
+
+
+def directory(folder: Path) -> Fetch:
+    """Read a log from a directory. Follows no symbolic link below ``folder`` and opens regular files only."""
+
+    def fetch(path: str) -> bytes | None:
+        limit = _limit(path)
+        try:
+            fd = _open(folder, path.split("/"))
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise unreadable(path, "not a regular file")
+                with os.fdopen(fd, "rb", closefd=False) as file:
+                    data = file.read(limit + 1)
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unreadable(path, error.strerror or type(error).__name__) from None
+        if len(data) > limit:
+            raise unreadable(path, "too long")
+        return data
+
+    return fetch
+
+
+def _open(folder: Path, steps: list[str]) -> int:
+    """A descriptor of the file at the end of ``steps``, walking one folder at a time without following links."""
+    below = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for step in steps[:-1]:
+        try:
+            down = os.open(step, below | os.O_DIRECTORY, dir_fd=at)
+        finally:
+            os.close(at)
+        at = down
+    try:
+        return os.open(steps[-1], below, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def http(url: str, timeout: float = 10.0) -> Fetch:
+    """Read a log from a web address: http or https, no user name, query or fragment in it.
+
+    ``timeout``: seconds for each wait; one file may take ten times as long. Redirects are not followed. The answer's
+    size is bounded, before and after decompression. A missing file (404, 410) is None; what else is no answer, a
+    LogError.
+    """
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
+        raise LogError("no address of a log", hint="write http(s)://host/path, without user name, ? and #")
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+
+    def fetch(path: str) -> bytes | None:
+        limit = _limit(path)
+        request = urllib.request.Request(  # noqa: S310 - http and https only, see above
+            f"{url.rstrip('/')}/{path}", headers={"Accept-Encoding": "gzip, identity", "User-Agent": "parcelveil"}
+        )
+        try:
+            with opener.open(request, timeout=timeout) as answer:
+                if answer.status != 200:
+                    raise unreadable(path, f"the server answers {answer.status}")
+                # Incompressible bytes grow a little when they are compressed.
+                data = _body(answer, limit + limit // 100 + 1000, time.monotonic() + 10 * timeout)
+                coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (404, 410):
+                return None
+            raise unreadable(path, f"the server answers {error.code}") from None
+        except urllib.error.URLError as error:
+            raise unreadable(path, getattr(error.reason, "strerror", None) or "the server does not answer") from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise unreadable(path, f"the connection broke ({type(error).__name__})") from None
+        if coding == "gzip":
+            data = _gunzip(path, data, limit)
+        elif coding != "identity":
+            raise unreadable(path, "unknown content encoding")
+        if len(data) > limit:
+            raise unreadable(path, "too long")
+        return data
+
+    return fetch
+
+
+def _body(answer: HTTPResponse, limit: int, deadline: float) -> bytes:
+    """At most one byte more than ``limit``; OSErrors when a server trickles or stops early."""
+    parts, size = [], 0
+    while size <= limit and (part := answer.read1(min(65_536, limit + 1 - size))):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        parts.append(part)
+        size += len(part)
+    if size <= limit and answer.length:  # bytes that were promised and did not come
+        raise ConnectionError
+    return b"".join(parts)
+
+
+def _gunzip(path: str, data: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(31)
+    try:
+        out = stream.decompress(data, limit + 1)
+    except zlib.error:
+        raise unreadable(path, "damaged compression") from None
+    if len(out) <= limit and (not stream.eof or stream.unused_data):
+        raise unreadable(path, "damaged compression")
+    return out

@@ -1,0 +1,134 @@
+"""What entries speak of: commitments in the log, and their salts in a side table that can be erased.
+
+::
+
+    made = subjects.commit(17, [("waybill", "YT0000000000001")])
+    made[0].commitment                       # into entry 17
+    tx.add_subjects(subjects.rows(made))     # into the side table, in the same transaction
+    subjects.tokens([("waybill", "YT0000000000001")])   # finds all its rows, to read or to erase
+
+A row of the side table is sealed under the *salts key* of its month, which lies in the key ring: who has the
+database, or a backup of it, without the key ring, cannot tell whom an entry is about. Deleting the row leaves a
+commitment that nobody can open any more. Where a day of law ends (``erase before``) the month's key goes, and with
+it every row of that month in every backup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from parcelveil.audit.entry import MAX_SUBJECTS, SALT_BYTES, commitment
+from parcelveil.errors import LogError
+from parcelveil.ports import SubjectRow
+
+DOCUMENT_PLACE = -1
+PURPOSE = "salts"
+
+
+class Subject(NamedTuple):
+    """One subject of an entry. Not for printing: it holds the value."""
+
+    entry: int
+    place: int
+    kind: str
+    value: str
+    salt: bytes
+    commitment: str  # base64, as it stands in the entry
+
+    def __repr__(self) -> str:
+        return f"<Subject {self.entry}/{self.place}>"
+
+
+class _Keys(NamedTuple):
+    seal: AESSIV
+    token: bytes
+
+    def __repr__(self) -> str:
+        return "<salts keys>"
+
+
+class Subjects:
+    """Makes, seals and opens subjects. ``secret(purpose, period)`` is the key ring's; ``month()`` the current period."""
+
+    def __init__(
+        self,
+        secret: Callable[[str, int], bytes],
+        periods: Callable[[str], list[int]],
+        month: Callable[[], int],
+    ) -> None:
+        self._secret, self._periods, self._month = secret, periods, month
+        self._keys: dict[int, _Keys] = {}
+        self._period = 0
+
+    def _of(self, period: int) -> _Keys:
+        if period not in self._keys:
+            secret = self._secret(PURPOSE, period)
+            parts = HKDF(SHA256(), 96, salt=None, info=b"parcelveil v1 salts").derive(secret)
+            self._keys[period] = _Keys(AESSIV(parts[:64]), parts[64:])
+        return self._keys[period]
+
+    def prepare(self) -> None:
+        """Turn to the present month, and make its key where there is none: outside any transaction."""
+        period = self._month()
+        self._of(period)
+        self._period = period
+
+    def commit(self, entry: int, subjects: Sequence[tuple[str, str]], document: str = "") -> list[Subject]:
+        """The subjects of entry number ``entry``, each with a fresh salt; the document's comes last."""
+        if len(subjects) > MAX_SUBJECTS:
+            raise LogError("an entry speaks of {most} waybills at the most", most=MAX_SUBJECTS)
+        places = [(place, kind, value) for place, (kind, value) in enumerate(subjects)]
+        if document:
+            places.append((DOCUMENT_PLACE, "document", document))
+        salts = os.urandom(SALT_BYTES * len(places))
+        made = []
+        for number, (place, kind, value) in enumerate(places):
+            salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
+            text = base64.b64encode(commitment(salt, kind, value)).decode()
+            made.append(Subject(entry, place, kind, value, salt, text))
+        return made
+
+    def rows(self, subjects: Iterable[Subject]) -> list[SubjectRow]:
+        """The rows of the side table."""
+        period = self._period
+        keys = self._of(period)
+        seal, key = keys.seal.encrypt, keys.token
+        rows = []
+        for s in subjects:
+            plain = f"{s.kind}\0{s.value}".encode()
+            token = hmac.digest(key, plain, "sha256")[:16]
+            rows.append(SubjectRow(s.entry, s.place, period, token, seal(s.salt + plain, [_where(s.entry, s.place)])))
+        return rows
+
+    def tokens(self, subjects: Iterable[tuple[str, str]]) -> list[bytes]:
+        """What finds the rows of these subjects: one token a subject and month there is a key of."""
+        wanted = [f"{kind}\0{value}".encode() for kind, value in subjects]
+        keys = [self._of(period).token for period in self._periods(PURPOSE)]
+        return [hmac.digest(key, plain, "sha256")[:16] for plain in wanted for key in keys]
+
+    def open(self, row: SubjectRow) -> Subject:
+        """The subject of a row. Raises LogError when row and key do not belong together."""
+        try:
+            plain = self._of(row.period).seal.decrypt(row.sealed, [_where(row.entry, row.place)])
+        except InvalidTag:
+            raise LogError(
+                "the salts of entry {entry} were changed", hint="restore the state", entry=row.entry
+            ) from None
+        salt = plain[:SALT_BYTES]
+        kind, _, value = plain[SALT_BYTES:].decode().partition("\0")
+        text = base64.b64encode(commitment(salt, kind, value)).decode()
+        return Subject(row.entry, row.place, kind, value, salt, text)
+
+
+def _where(entry: int, place: int) -> bytes:
+    """Binds a sealed salt to its entry and place: rows cannot be swapped."""
+    return b"%d/%d" % (entry, place)

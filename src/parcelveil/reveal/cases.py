@@ -1,0 +1,142 @@
+"""A request on its way through the desk, and what is found out about it.
+
+::
+
+    case = Case(request, start=0)            # the request, tidied
+    case.verdicts                            # one a waybill, once the desk has decided
+    custody_bits(custody, [case], numbers, now)
+
+Nothing here decides, logs or opens: :mod:`~parcelveil.reveal.desk` does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from parcelveil.reveal.classes import Facts
+from parcelveil.reveal.custody import Custody
+from parcelveil.reveal.policy import Decision
+from parcelveil.reveal.request import MOST_FIELDS, MOST_WAYBILLS, Request, printable
+from parcelveil.reveal.rulebook import Rulebook
+from parcelveil.reveal.staff import Member
+
+
+class Rows(NamedTuple):
+    """The sealed rows of a group of requests, and where each asked waybill is among them."""
+
+    numbers: list[str]  # every asked waybill, request after request
+    sealed: pa.RecordBatch
+    place: list[int]  # row of ``sealed`` for each asked waybill; -1 where there is none
+    erased: npt.NDArray[np.bool_]  # for each row of ``sealed``
+
+    def values(self, places: list[int], fields: Sequence[str]) -> int:
+        """How many values ``fields`` of these rows hold."""
+        return sum(int(np.count_nonzero(np.asarray(self.sealed[name].is_valid())[places])) for name in fields)
+
+
+class Verdict(NamedTuple):
+    """Why a waybill is (not) opened: an answer with its reason."""
+
+    answer: str
+    reason: str
+    rules: tuple[str, ...]
+
+
+class Case:
+    """One request on its way through the desk. What it carries is text of bounded length from here on."""
+
+    def __init__(self, request: Request, start: int) -> None:
+        self.request = tidy(request)
+        self.id = secrets.token_hex(8)
+        self.asked = len(request.waybills)
+        self.waybills = self.request.waybills
+        self.start, self.end = start, start + len(self.waybills)
+        self.fields = self.request.fields
+        self.verdicts: list[Verdict] = []
+        self.entries: list[int] = []
+        self.approval = ""
+        self.left: int | None = None
+        self.values: list[dict[str, str | None] | None] = [None] * len(self.waybills)
+
+
+def base_facts(case: Case, member: Member, book: Rulebook, *, approved: bool) -> Facts:
+    """What holds of a request whatever the waybill; custody is added by :func:`with_custody`."""
+    request = case.request
+    scene = book.scenes.get(request.scene)
+    return Facts(
+        action="export" if scene is not None and scene.action == "export" else "look",
+        role=request.role,
+        scene=request.scene,
+        form=request.form,
+        fields=case.fields,
+        active=member.active,
+        role_held=request.role in member.roles,
+        outlet_held=book.outlet_held(request, member),
+        enrolled=book.register.enrolled(member, request.device, request.device_key.value),
+        on_route=False,
+        at_outlet=False,
+        handled=False,
+        ticket=False,
+        document=printable(request.document),
+        approved=approved,
+        within_batch=scene is not None and 0 < case.asked <= scene.batch,
+        within_quota=True,
+    )
+
+
+#: The custody facts of a waybill, one bit each.
+BITS = ("on_route", "at_outlet", "handled", "ticket")
+
+
+def custody_bits(custody: Custody, cases: Sequence[Case], numbers: list[str], now: int) -> npt.NDArray[np.uint8]:
+    """What work says of each asked waybill and who asks for it, as bits of :data:`BITS`."""
+    asked = [case.request for case in cases for _ in case.waybills]
+    found = custody.facts_many(
+        pa.array(numbers, pa.string()),
+        pa.array([r.actor for r in asked], pa.string()),
+        pa.array([r.outlet for r in asked], pa.string()),
+        pa.array([r.ticket for r in asked], pa.string()) if any(case.request.ticket for case in cases) else None,
+        now=now,
+    )
+    bits = np.zeros(len(numbers), dtype=np.uint8)
+    for place, name in enumerate(BITS):
+        bits |= np.asarray(getattr(found, name)).astype(np.uint8) << place
+    return bits
+
+
+def with_custody(base: Facts, bits: int) -> Facts:
+    """``base`` with the custody facts of one waybill."""
+    on_route, at_outlet, handled, ticket = (bool(bits >> place & 1) for place in range(len(BITS)))
+    return base._replace(on_route=on_route, at_outlet=at_outlet, handled=handled, ticket=ticket)
+
+
+def verdict_of(decision: Decision) -> Verdict:
+    """The verdict that a decision is."""
+    return Verdict(decision.answer, "" if decision.allowed else decision.rules[0], decision.rules)
+
+
+def tidy(request: Request) -> Request:
+    """The request with everything that is no identifier made empty, so that nothing odd comes past the door.
+
+    An empty waybill number, scene or field is known to nobody, and refused like any other unknown one.
+    """
+
+    def clean(text: object) -> str:
+        return text if isinstance(text, str) and printable(text) else ""
+
+    return msgspec.structs.replace(
+        request,
+        **{name: clean(getattr(request, name)) for name in _WORDS},
+        waybills=tuple(clean(number) for number in request.waybills[:MOST_WAYBILLS]),
+        fields=tuple(sorted({clean(name) for name in request.fields[:MOST_FIELDS]})),
+    )
+
+
+_WORDS = ("actor", "role", "outlet", "device", "scene", "form", "ticket", "document", "approval")

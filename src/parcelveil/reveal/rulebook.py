@@ -1,0 +1,145 @@
+"""What is in force now: scenes, policy, and the register of staff, as the store has them.
+
+::
+
+    rulebook = Rulebook()
+    with log.begin() as batch:
+        rulebook.follow(batch.tx)       # one look at a counter; reads again only what has changed
+        rulebook.policy.decide(facts)
+
+The store is the only source: files on disk have no say until two people have put them in force
+(:func:`propose`, :func:`approve`). Until the first change the package's defaults are version 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+from parcelveil.audit.entry import PolicyChange
+from parcelveil.audit.log import Batch, Log
+from parcelveil.errors import PolicyError
+from parcelveil.ports import PolicyRow, Transaction
+from parcelveil.reveal.policy import Policy, default_documents
+from parcelveil.reveal.request import Credentials
+from parcelveil.reveal.scenes import Scenes
+from parcelveil.reveal.staff import Member, Register
+
+AUTHOR, APPROVER = "policy_author", "policy_approver"
+
+
+class Rulebook:
+    """See the module."""
+
+    scenes: Scenes
+    policy: Policy
+    register: Register
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._generation = -1
+
+    @classmethod
+    def of(cls, tx: Transaction) -> Self:
+        """The rulebook of this moment."""
+        book = cls()
+        book.follow(tx)
+        return book
+
+    def follow(self, tx: Transaction) -> None:
+        """Be as new as the transaction."""
+        generation = tx.generation()
+        if generation == self._generation:
+            return
+        row = in_force(tx)
+        if row.version != self.version:
+            self.policy = Policy(row.scenes, row.policy, row.schema)
+            self.scenes = self.policy.scenes
+            self.version = row.version
+        self.register = Register.of(tx)
+        self._generation = generation
+
+    def outlet_held(self, who: Credentials, member: Member) -> bool:
+        """Whether the outlet that was named is the member's; roles that work at an outlet have to name one."""
+        role = self.scenes.roles.get(who.role)
+        if not who.outlet:
+            return role is not None and not role.outlet
+        return who.outlet in member.outlets
+
+
+def in_force(tx: Transaction) -> PolicyRow:
+    """The version in force: the store's active one, else the package's defaults as version 1."""
+    for row in reversed(tx.policies()):
+        if row.state == "active":
+            return row
+    return PolicyRow(1, "active", *default_documents(), author="", approver="")
+
+
+def propose(log: Log, documents: tuple[str, str, str], who: Credentials) -> int:
+    """Propose scenes, policy and schema; they must hold together. Returns the version it would become.
+
+    Raises PolicyError when they do not, or when the person may not; the second is logged.
+    """
+    policy = Policy(*documents)  # nothing that does not validate is even proposed
+    with log.begin() as batch:
+        member, problem = _entitled(batch, who, AUTHOR)
+        rows = batch.tx.policies()
+        version = max([1, *(row.version for row in rows)]) + 1
+        if not problem:
+            if not rows:
+                batch.tx.put_policy(in_force(batch.tx))
+            batch.tx.put_policy(PolicyRow(version, "proposed", *documents, author=member.handle, approver=""))
+        _log(batch, "refused" if problem else "proposed", version, member.handle, policy.digest)
+    if problem:
+        raise PolicyError("not proposed: {why}", hint="the attempt was logged", why=problem)
+    return version
+
+
+def approve(log: Log, version: int, who: Credentials, *, reject: bool = False) -> str:
+    """Put a proposal in force (or reject it), as another person than its author. Returns the receipt.
+
+    Raises PolicyError when this person may not, and logs that.
+    """
+    action = "rejected" if reject else "approved"
+    with log.begin() as batch:
+        member, problem = _entitled(batch, who, APPROVER)
+        rows = {row.version: row for row in batch.tx.policies()}
+        row = rows.get(version)
+        digest = ""
+        if row is None or row.state != "proposed":
+            problem = problem or f"version {version} is not a proposal"
+        else:
+            digest = Policy(row.scenes, row.policy, row.schema).digest
+            if row.author == member.handle:
+                problem = "nobody approves their own proposal"
+            if not problem:
+                _replace(batch.tx, rows.values(), row, member, reject=reject)
+        index = _log(batch, "refused" if problem else action, version, member.handle, digest)
+    if problem:
+        raise PolicyError("not approved: {why}", hint="the attempt was logged", why=problem)
+    return batch.receipt(index)
+
+
+def _replace(tx: Transaction, rows: Iterable[PolicyRow], row: PolicyRow, member: Member, *, reject: bool) -> None:
+    for old in rows:
+        if old.state == "active" and not reject:
+            tx.put_policy(msgspec.structs.replace(old, state="replaced"))
+    state = "rejected" if reject else "active"
+    tx.put_policy(msgspec.structs.replace(row, state=state, approver=member.handle))
+
+
+def _entitled(batch: Batch, who: Credentials, duty: str) -> tuple[Member, str]:
+    """The member who speaks, and why they may not; the latter empty when they may."""
+    register = Register.of(batch.tx)
+    member = register.member(who.actor)
+    if not member.active or duty not in member.roles:
+        return member, f"only an active member of staff with the role {duty} may"
+    if not register.enrolled(member, who.device, who.device_key.value):
+        return member, "the device is not enrolled for this member of staff"
+    return member, ""
+
+
+def _log(batch: Batch, action: str, version: int, handle: str, digest: str) -> int:
+    return batch.append(PolicyChange(time=batch.time, action=action, version=version, actor=handle, sha256=digest))

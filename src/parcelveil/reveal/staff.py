@@ -1,0 +1,199 @@
+"""The register of staff: who works here, in which roles, at which outlets, with which devices.
+
+::
+
+    register = Register.of(tx)
+    register.member("c-104").roles            # {"courier"}
+    register.enrolled(member, "pda-7", key)   # did this device speak?
+
+Nobody who is not in the register sees anything. The log names people by *handles*, random words that only this
+register can turn back into staff numbers; forgetting a member makes their handle nobody's.
+
+A device proves itself with the 32-byte key it got when it was enrolled; the register keeps a SHA-256 of it. A
+device belongs to one member of staff: a colleague's device id, or a made-up one, is a forged one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from parcelveil.audit.entry import QuotaChange, StaffChange
+from parcelveil.audit.log import Batch, Log
+from parcelveil.errors import PolicyError
+from parcelveil.ports import DeviceRow, StaffRow, Transaction
+from parcelveil.reveal.request import printable
+from parcelveil.reveal.scenes import MOST_ACTOR_DAY, Scenes
+
+NOBODY = "?"
+KEY_BYTES = 32
+
+
+class Member(NamedTuple):
+    """One member of staff, as the desk needs them."""
+
+    handle: str
+    number: str
+    roles: frozenset[str]
+    outlets: frozenset[str]
+    active: bool
+
+
+STRANGER = Member(NOBODY, "", frozenset(), frozenset(), False)
+
+
+class Register:
+    """The register as it stood in one transaction."""
+
+    def __init__(self, staff: Iterable[StaffRow], devices: Iterable[DeviceRow]) -> None:
+        self.rows = {row.number: row for row in staff}
+        self._members = {
+            row.number: Member(
+                row.handle, row.number, frozenset(row.roles.split()), frozenset(row.outlet.split()), row.active
+            )
+            for row in self.rows.values()
+        }
+        self.devices = {row.device: row for row in devices}
+
+    @classmethod
+    def of(cls, tx: Transaction) -> Register:
+        return cls(tx.staff(), tx.devices())
+
+    def member(self, number: str) -> Member:
+        """The member with this staff number; :data:`STRANGER` when there is none."""
+        return self._members.get(number, STRANGER)
+
+    def number_of(self, handle: str) -> str:
+        """The staff number behind a handle; empty when it was forgotten."""
+        return next((m.number for m in self._members.values() if m.handle == handle), "")
+
+    def enrolled(self, member: Member, device: str, key: bytes) -> bool:
+        """Whether ``device`` is this member's, and holds the key it was given."""
+        row = self.devices.get(device)
+        genuine = hmac.compare_digest(hashlib.sha256(key).digest(), row.key_sha256 if row else bytes(32))
+        return row is not None and genuine and row.handle == member.handle
+
+
+class Hired(NamedTuple):
+    """One line of a staff list."""
+
+    number: str
+    roles: frozenset[str]
+    outlets: frozenset[str]
+    active: bool = True
+
+
+def put(log: Log, scenes: Scenes, hired: Iterable[Hired], *, by: str = "keyholder") -> tuple[int, int]:
+    """Add or change members; returns how many were added and changed. All of the list, or nothing.
+
+    Raises :class:`~parcelveil.errors.PolicyError` for roles there are not, or two that no one person may hold.
+    """
+    wanted = list(hired)
+    for line in wanted:
+        _check(line, scenes)
+    with log.begin() as batch:
+        rows = {row.number: row for row in batch.tx.staff()}
+        added = changed = 0
+        for line in wanted:
+            old = rows.get(line.number)
+            handle = old.handle if old else f"s-{secrets.token_hex(6)}"
+            roles, outlets = " ".join(sorted(line.roles)), " ".join(sorted(line.outlets))
+            row = StaffRow(handle, line.number, roles, outlets, line.active)
+            if row == old:
+                continue
+            added, changed = added + (old is None), changed + (old is not None)
+            batch.tx.put_staff(row)
+            rows[line.number] = row
+            action = "added" if old is None else "changed" if line.active else "suspended"
+            _log(batch, action, by, handle, roles=tuple(sorted(line.roles)), outlet=outlets)
+    return added, changed
+
+
+def _check(line: Hired, scenes: Scenes) -> None:
+    if not printable(line.number) or not all(printable(outlet) for outlet in line.outlets):
+        raise PolicyError(
+            "a staff number or outlet is empty, too long or not printable", hint="use up to 64 characters"
+        )
+    unknown = sorted(line.roles - set(scenes.roles))
+    if unknown or not line.roles:
+        raise PolicyError(
+            "{number} has no known role",
+            hint="there are: {known}",
+            number=line.number,
+            known=", ".join(sorted(scenes.roles)),
+        )
+    pair = scenes.exclusive_duties(line.roles)
+    if pair:
+        raise PolicyError(
+            "{number} may not be {one} and {other} at once",
+            hint="give the two duties to two people",
+            number=line.number,
+            one=pair[0],
+            other=pair[1],
+        )
+
+
+def enrol(log: Log, number: str, device: str, *, by: str = "keyholder") -> bytes:
+    """Enrol a device for a member; returns its new key, which is kept nowhere else."""
+    if not printable(device):
+        raise PolicyError("a device id is up to 64 printable characters", hint="for example pda-7")
+    key = os.urandom(KEY_BYTES)
+    with log.begin() as batch:
+        register = Register.of(batch.tx)
+        member = _known(register, number)
+        owner = register.devices.get(device)
+        if owner is not None and owner.handle != member.handle:
+            raise PolicyError("{device} is enrolled for somebody else", hint="withdraw it first", device=device)
+        batch.tx.put_device(DeviceRow(device, member.handle, hashlib.sha256(key).digest()))
+        _log(batch, "enrolled", by, member.handle, device=device)
+    return key
+
+
+def withdraw(log: Log, device: str, *, by: str = "keyholder") -> None:
+    """Withdraw a device: lost, stolen, or handed on."""
+    with log.begin() as batch:
+        row = Register.of(batch.tx).devices.get(device)
+        if row is None:
+            raise PolicyError("no device {device} is enrolled", hint="see 'parcelveil staff list'", device=device)
+        batch.tx.drop_device(device)
+        _log(batch, "withdrawn", by, row.handle, device=device)
+
+
+def forget(log: Log, number: str, *, by: str = "keyholder") -> None:
+    """Forget a member: from now on nobody can say whose their handle was."""
+    with log.begin() as batch:
+        member = _known(Register.of(batch.tx), number)
+        batch.tx.forget_staff(member.handle)
+        _log(batch, "forgotten", by, member.handle)
+
+
+def set_limit(log: Log, number: str, scene: str, limit: int, *, by: str = "keyholder") -> str:
+    """Set another limit for one member and scene, today only; returns the day. The log says so."""
+    if not 0 <= limit <= MOST_ACTOR_DAY:
+        raise PolicyError("a limit is 0 to {most}", hint="a limit that nobody reaches is none", most=MOST_ACTOR_DAY)
+    with log.begin() as batch:
+        member = _known(Register.of(batch.tx), number)
+        day = (date(1970, 1, 1) + timedelta(days=batch.day)).isoformat()
+        batch.tx.set_limit(member.handle, scene, batch.day, limit)
+        batch.append(QuotaChange(time=batch.time, actor=by, target=member.handle, scene=scene, day=day, limit=limit))
+    return day
+
+
+def _known(register: Register, number: str) -> Member:
+    member = register.member(number)
+    if member is STRANGER:
+        raise PolicyError("there is no member of staff {number}", hint="see 'parcelveil staff list'", number=number)
+    return member
+
+
+def _log(
+    batch: Batch, action: str, by: str, handle: str, *, roles: tuple[str, ...] = (), outlet: str = "", device: str = ""
+) -> None:
+    batch.append(
+        StaffChange(time=batch.time, action=action, actor=by, target=handle, roles=roles, outlet=outlet, device=device)
+    )
