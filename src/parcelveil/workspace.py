@@ -196,6 +196,7 @@ class Workspace:
         try:
             read_settings(folder)
             SqliteStore(_path(folder, settings.store, "sqlite")).close()
+            _path(folder, settings.sealed, "files").mkdir(exist_ok=True)
             if passphrase is not None:
                 cls.make_keys(folder, passphrase, clock)
         except BaseException:

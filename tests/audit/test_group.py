@@ -482,6 +482,57 @@ def test_an_interrupt_at_any_line_leaves_nobody_waiting() -> None:
     assert line > 60
 
 
+@pytest.mark.slow
+def test_thousands_of_real_interrupts_leave_nobody_waiting() -> None:
+    """A timer interrupts the main thread at any moment, while six others submit. Nobody hangs, no runs overlap."""
+    inside = threading.Lock()
+    overlaps, stop = 0, False
+    answered = [0] * 6
+
+    def run(items: list[int]) -> list[int]:
+        nonlocal overlaps
+        overlaps += inside.locked()
+        with inside:
+            if items[0] % 2:
+                time.sleep(0.0001)
+            return items
+
+    commit = GroupCommit(run)
+
+    def work(who: int) -> bool:
+        while not stop:
+            try:
+                assert commit.submit(who) == who
+            except LogError:
+                pass
+            answered[who] += 1
+        return True
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    threads = [Thread(work, who) for who in range(6)]
+    interrupts = 0
+    limit = time.monotonic() + 10
+    while time.monotonic() < limit:
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.00005 + 0.00037 * (interrupts % 7))
+            while True:
+                commit.submit(6)
+        except KeyboardInterrupt:
+            interrupts += 1
+    signal.signal(signal.SIGVTALRM, before)
+    seen = list(answered)
+    until(lambda: all(now > then for now, then in zip(answered, seen, strict=True)))  # all six still go on
+    stop = True
+    assert [thread.join() for thread in threads] == [True] * 6
+    assert overlaps == 0
+    assert interrupts > 100
+    assert commit._leader is None
+    assert not commit._queue
+
+
 def test_an_interrupt_while_waiting_withdraws_the_item() -> None:
     gate = Gate()
     commit, first, others = gathered(gate, [0])

@@ -22,7 +22,7 @@ _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
 def demo(*, workspace: Path | None = None, count: int = 100_000) -> None:
-    """Make a sample day, seal it, open one parcel, erase it, and prove that it is gone. Takes some seconds.
+    """Seal a sample day, erase a parcel, look through the desk, verify the log, catch a forger. Takes some seconds.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ def _demo(folder: Path, count: int) -> None:
     import numpy as np
     import pyarrow as pa
 
+    from parcelveil.cli.demo_desk import desk_demo
     from parcelveil.seal import kernel
     from parcelveil.seal.mask import mask_column
     from parcelveil.simulate.parcels import parcels
@@ -51,7 +52,7 @@ def _demo(folder: Path, count: int) -> None:
     passphrase = secrets.token_urlsafe(16)
     Workspace.init(folder, Settings(tenant="demo"), passphrase)
     with Workspace.open(folder, lambda: passphrase) as workspace:
-        ring, engine = workspace.ring, workspace.engine
+        engine = workspace.engine
         kernel.seal_batch(
             next(parcels(1000)), _keys_of(workspace, next(parcels(1000)))
         )  # compiles what is not yet compiled
@@ -74,26 +75,35 @@ def _demo(folder: Path, count: int) -> None:
         print(table(["waybill", "column", "what people see (mask)", "what is stored"], rows))
         one, neighbours = sealed[0].slice(1, 1), pa.Table.from_batches([sealed[0].slice(0, 1), sealed[0].slice(2)])
         number = one["waybill_no"][0].as_py()
-        opened, took = _timed(lambda: kernel.open_batch(one, ring.open_keys(kernel.epochs_in(one))))
+        opened, took = _timed(lambda: kernel.open_batch(one, _open_keys(workspace, one)))
         same = opened["to_phone"][0].as_py() == day[0]["to_phone"][1].as_py()
         print(
             f"\n3. the key holder opens {number}: {'the value that was sealed' if same else 'WRONG'} ({took * 1e3:.1f} ms)"
         )
-        erased, took = _timed(lambda: ring.erase([number]))
+        erased, took = _timed(lambda: workspace.erase([number]))
         print(
             f"4. {number} is erased: key version {erased.kek_version} in force, the one before destroyed ({took * 1e3:.1f} ms)"
         )
-        _, status = kernel.open_rows(one, ring.open_keys(kernel.epochs_in(one)))
-        rest, rest_status = kernel.open_rows(
-            neighbours.combine_chunks().to_batches()[0], ring.open_keys(kernel.epochs_in(one))
-        )
+        _, status = kernel.open_rows(one, _open_keys(workspace, one))
+        beside = neighbours.combine_chunks().to_batches()[0]
+        rest, rest_status = kernel.open_rows(beside, _open_keys(workspace, beside))
         print(f"5. opened again: {kernel.STATUS_TEXT[int(status[0])]}. Its {rest.num_rows:,} neighbours: "
               f"{int((rest_status == kernel.OK).sum()):,} open")  # fmt: skip
-        whole, took = _timed(
-            lambda: list(engine.map(lambda b: kernel.open_rows(b, ring.open_keys(kernel.epochs_in(b)))[1], sealed))
-        )
+        jobs = ((batch, _open_keys(workspace, batch)) for batch in sealed)
+        whole, took = _timed(lambda: list(engine.map(lambda job: kernel.open_rows(*job)[1], jobs)))
         opens = int(sum(np.count_nonzero(part == kernel.OK) for part in whole))
         print(f"6. the whole day opened: {opens:,} of {count:,} waybills ({count / took:,.0f} waybills/s)")
+        desk_demo(workspace, sealed[0], day[0], 7)
+
+
+def _open_keys(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:
+    """The key holder's keys for a batch, logged first like everybody's."""
+    from parcelveil.seal import kernel
+    from parcelveil.waybill import WAYBILL, personal_fields
+
+    fields = [field.name for field in personal_fields(WAYBILL)]
+    meter = workspace.release("open", batch, fields)
+    return workspace.ring.open_keys(kernel.epochs_in(batch), meter=meter)
 
 
 def _keys_of(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:

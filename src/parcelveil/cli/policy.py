@@ -75,6 +75,8 @@ def _roles(scenes: Scenes) -> list[dict[str, str]]:
 
 
 def _scenes(scenes: Scenes) -> list[dict[str, str]]:
+    from parcelveil.reveal.scenes import FIELDS
+
     rows = []
     for scene in scenes:
         for role, terms in scene.roles.items():
@@ -82,7 +84,7 @@ def _scenes(scenes: Scenes) -> list[dict[str, str]]:
                 {
                     "scene": scene.name,
                     "role": role,
-                    "sees": " ".join(terms.fields),
+                    "sees": say("all personal fields") if terms.fields == FIELDS else " ".join(terms.fields),
                     "form": "/".join(scene.forms),
                     "custody": " or ".join(terms.custody) or "-",
                     "needs": " ".join(scene.needs) or "-",

@@ -175,8 +175,8 @@ class Custody:
         """What holds at ``now`` between each parcel and one actor, his outlet and, if he names one, his ticket."""
         state = self._state
         codes = self._codes(state, [actor, outlet])
-        tickets = pa.array([ticket]) if ticket else None
-        return _facts(state, texts(waybill_no), codes[:1], codes[1:], tickets, now, handled_days)
+        tickets = state.hashes.ticket(ticket) if ticket else None
+        return _facts(state, texts(waybill_no), codes[:1], codes[1:], tickets, None, now, handled_days)
 
     def facts_many(
         self,
@@ -196,8 +196,12 @@ class Custody:
             raise ValueError("the columns have different lengths")
         state = self._state
         actors, outlets = self._column(state, actor), self._column(state, outlet)
-        tickets = None if ticket is None else texts(ticket)
-        return _facts(state, texts(waybill_no), actors, outlets, tickets, now, handled_days)
+        hashed, asked = None, None
+        if ticket is not None:
+            tickets = texts(ticket)
+            asked = pc.binary_length(tickets).to_numpy(zero_copy_only=False) > 0
+            hashed = state.hashes.tickets(tickets) if asked.any() else None
+        return _facts(state, texts(waybill_no), actors, outlets, hashed, asked, now, handled_days)
 
     def at(self, waybill_no: pa.Array, now: int) -> Where:
         """Where each parcel is at ``now``."""
@@ -219,8 +223,8 @@ class Custody:
     def ticket_known(self, ticket: str) -> bool:
         """Whether any event ever named this ticket."""
         view, hashes, _ = self._state
-        known, _ = find(view.segments, *_asked(hashes.tickets(pa.array([ticket], pa.string())), LATEST))
-        return bool(ticket) and bool(known[0])
+        known, _ = find(view.segments, *_asked(hashes.ticket(ticket), LATEST))
+        return bool(known[0])
 
     # -- names into codes --------------------------------------------------------------------------------------------
 
@@ -260,11 +264,12 @@ def _facts(
     waybill_no: pa.StringArray,
     actors: Codes,
     outlets: Codes,
-    tickets: pa.StringArray | None,
+    tickets: Bytes2D | None,
+    asked: Bools | None,
     now: int,
     handled_days: int,
 ) -> Facts:
-    """``actors``, ``outlets`` and ``tickets`` have a row for each parcel, or one row for all."""
+    """``actors``, ``outlets`` and ``tickets`` (hashes) have a row for each parcel, or one row for all."""
     view, hashes, _ = state
     parcels = hashes.parcels(waybill_no)
     known, rows = find(view.segments, *_asked(parcels, now + TOLERANCE))
@@ -276,13 +281,13 @@ def _facts(
     by_route = np.flatnonzero(carried & ~on_route & (rows[:, ROUTE] != 0) & (actors != _NOBODY))
     if by_route.size:
         holders = _route_holders(view, hashes, rows[by_route, ROUTE], now)
-        on_route[by_route] = holders == np.broadcast_to(actors, len(rows))[by_route]
+        on_route[by_route] = holders == (actors[by_route] if len(actors) == len(rows) else actors)
     handled = _GONE[step] & outlet_fits
     if handled.any():
         handled &= times(rows) >= now - handled_days * _DAY
     named = np.zeros(len(rows), np.bool_)
     if tickets is not None:
-        named = _tickets_fit(state, tickets, parcels, actors, now)
+        named = _tickets_fit(state, tickets, asked, parcels, actors, now)
     return Facts(known, _HERE[step] & outlet_fits, on_route, handled, named)
 
 
@@ -294,23 +299,26 @@ def _route_holders(view: View, hashes: Hashes, routes: Codes, now: int) -> Codes
     return holders[inverse]
 
 
-def _tickets_fit(state: _State, tickets: pa.StringArray, parcels: Bytes2D, actors: Codes, now: int) -> Bools:
-    """Where a ticket was opened about the parcel by somebody else, and has not been closed since."""
+def _tickets_fit(
+    state: _State, tickets: Bytes2D, asked: Bools | None, parcels: Bytes2D, actors: Codes, now: int
+) -> Bools:
+    """Where a ticket was opened about the parcel by somebody else, and has not been closed since.
+
+    ``tickets`` are hashes, one for each parcel or one for all; ``asked`` says which rows name one (None: all).
+    """
     view, hashes, _ = state
+    fits = np.ones(len(parcels), np.bool_) if asked is None else asked
+    each, mine = len(tickets) == len(parcels), len(actors) == len(parcels)
+    at = np.flatnonzero(fits)
+    named = tickets[at] if each else np.repeat(tickets, at.size, axis=0)
+    opened, opening = find(view.segments, *_asked(hashes.about(named, parcels[at]), now))
+    # Who opened it himself explains nothing by it.
+    opened &= opening[:, HOLDER] != (actors[at] if mine else actors)
+    if opened.any():
+        closed, closing = find(view.segments, *_asked(hashes.closed(named if each else tickets), now))
+        opened &= ~(closed & (times(closing) >= times(opening)))  # closed at the very moment of opening is closed
     fits = np.zeros(len(parcels), np.bool_)
-    sizes = pc.binary_length(tickets).to_numpy(zero_copy_only=False)
-    at = np.flatnonzero(np.broadcast_to(sizes > 0, len(parcels)))
-    if not at.size:
-        return fits
-    if len(tickets) == len(parcels):
-        tickets = tickets.take(pa.array(at)) if at.size < len(tickets) else tickets
-    hashed = hashes.tickets(tickets)
-    about = hashes.about(np.broadcast_to(hashed, (at.size, hashed.shape[1])), parcels[at])
-    opened, opening = find(view.segments, *_asked(about, now))
-    closed, closing = find(view.segments, *_asked(hashes.closed(hashed), now))
-    # Closed at the very moment of opening is closed. Who opened it himself explains nothing by it.
-    open_ = opened & ~(closed & (times(closing) >= times(opening)))
-    fits[at] = open_ & (opening[:, HOLDER] != np.broadcast_to(actors, len(parcels))[at])
+    fits[at] = opened
     return fits
 
 

@@ -97,6 +97,10 @@ class Hashes:
     def tickets(self, tickets: pa.StringArray) -> Bytes2D:
         return self._ticket.column(tickets)
 
+    def ticket(self, ticket: str) -> Bytes2D:
+        """The one row that :meth:`tickets` gives; building an Arrow array for it would take longer than all the rest."""
+        return self._ticket.rows(as_rows(ticket.encode("utf-8", "surrogatepass")))
+
     def closed(self, tickets: Bytes2D) -> Bytes2D:
         return self._closed.rows(tickets)
 

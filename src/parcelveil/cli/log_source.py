@@ -1,0 +1,97 @@
+"""Which log a command reads: this workspace's, or anybody's folder or address. Needs no passphrase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parcelveil.errors import LogError, UsageError
+
+if TYPE_CHECKING:
+    from parcelveil.audit.entry import AnyEntry
+    from parcelveil.audit.proof import VerifierKey
+    from parcelveil.audit.tiles import Fetch
+
+
+@dataclass
+class Source:
+    """A log to read: this workspace's, with what it has not published yet, or anybody's folder or address."""
+
+    fetch: Fetch
+    key: VerifierKey
+    size: int
+    tail: list[bytes] = field(default_factory=list)
+    tail_from: int = 0
+    heads: list[tuple[int, bytes]] = field(default_factory=list)
+    minimum: int = 0
+    offset_minutes: int = 0
+    drawn: dict[int, int] | None = None  # only a workspace knows what its kernel opened
+
+    def entries(self, first: int, last: int) -> Iterator[tuple[int, AnyEntry]]:
+        """The entries from ``first`` up to ``last``, those that are not published yet included."""
+        from parcelveil.audit.entry import decode
+        from parcelveil.audit.tiles import TileReader
+
+        reader = TileReader(self.fetch, self.tail_from) if self.tail_from else None
+        for index in range(max(first, self.minimum), min(last, self.size)):
+            data = self.tail[index - self.tail_from] if index >= self.tail_from else None
+            if data is None and reader is not None:
+                data = reader.entry(index)
+            if data is not None:
+                try:
+                    yield index, decode(data)
+                except ValueError:
+                    raise LogError(
+                        "entry {index} is not an entry", hint="run 'parcelveil audit verify'", index=index
+                    ) from None
+
+
+def source(log: str | None, key: str | None, workspace: str | None) -> Source:
+    """The log at a folder or address, else the workspace's. Needs no passphrase."""
+    from parcelveil.audit import tiles
+    from parcelveil.audit.proof import ProofError, VerifierKey
+    from parcelveil.audit.verify import published_checkpoint
+
+    if log is not None:
+        fetch = tiles.http(log) if log.startswith(("http://", "https://")) else tiles.directory(Path(log))
+        if key is None:
+            raise UsageError("whose log is it?", hint="give --key FILE: the log's log.vkey, from somebody you trust")
+        try:
+            verifier = VerifierKey.parse(Path(key).read_text("ascii"))
+        except (OSError, UnicodeDecodeError, ProofError):
+            raise UsageError("{file} is no verifier key", hint="it is one line: name+hash+key", file=key) from None
+        size = published_checkpoint(fetch, verifier).size
+        return Source(fetch, verifier, size, tail_from=size)
+    return _workspace_source(workspace)
+
+
+def _workspace_source(workspace: str | None) -> Source:
+    from parcelveil.audit import tiles
+    from parcelveil.audit.proof import VerifierKey
+    from parcelveil.workspace import Workspace, find
+
+    settings, store, folder = Workspace.reading(find(workspace))
+    with closing(store), store.transaction() as tx:
+        state, groups, heads, drawn = tx.log_state(), tx.groups(), tx.heads(), tx.drawn()
+    if not state.size:
+        raise LogError("the log is empty", hint="the first look, erasure or key event begins it")
+    key_file = folder / "log.vkey"
+    if not key_file.exists():
+        raise LogError("nothing was published yet", hint="run 'parcelveil audit publish'")
+    tail_from = groups[0][0] if groups else state.size
+    tail = [entry for _, bundle in groups for entry in tiles.unbundle(bundle)]
+    skip = max(0, state.published - tail_from)
+    return Source(
+        tiles.directory(folder),
+        VerifierKey.parse(key_file.read_text("ascii")),
+        state.size,
+        tail=tail[skip:],
+        tail_from=tail_from + skip,
+        heads=[head for head in heads if head[0] > state.minimum],
+        minimum=state.minimum,
+        offset_minutes=settings.utc_offset_minutes,
+        drawn=drawn,
+    )
