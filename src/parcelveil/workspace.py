@@ -64,7 +64,7 @@ engine = "{engine}"
 sealed = "{sealed}"      # where the reveal desk finds sealed waybills (Parquet, Arrow)
 custody = "{custody}"    # where each parcel is: the index that 'reveal load-work' builds
 audit = "{audit}"        # the audit log as tiles, for everybody who verifies it
-origin = "{origin}"      # the audit log's name; never change it
+origin = "{origin}"              # the audit log's name; empty: TENANT.parcelveil/log. Never change it
 audit_days = {audit_days}         # entries are kept at least so long
 """
 
@@ -182,7 +182,7 @@ class Workspace:
         path = folder / SETTINGS_FILE
         if path.exists():
             raise WorkspaceError("{folder} is a workspace already", hint="nothing was changed", folder=str(folder))
-        text = _TEMPLATE.format(**{**msgspec.structs.asdict(settings), "origin": settings.log_origin})
+        text = _TEMPLATE.format(**msgspec.structs.asdict(settings))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_text(text, "utf-8")
@@ -196,7 +196,6 @@ class Workspace:
         try:
             read_settings(folder)
             SqliteStore(_path(folder, settings.store, "sqlite")).close()
-            _path(folder, settings.sealed, "files").mkdir(exist_ok=True)
             if passphrase is not None:
                 cls.make_keys(folder, passphrase, clock)
         except BaseException:

@@ -466,21 +466,21 @@ def test_many_parcels_in_many_segments(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(custody_load, "FLUSH", 5_000)
     monkeypatch.setattr(segments, "_PIECE", 7_000)
     rng, custody = np.random.default_rng(5), Custody(tmp_path)
-    numbers = np.array([f"YT{i:010}" for i in range(40_000)], object)
+    numbers = np.array([f"YT{i:010}" for i in range(20_000)], object)
     outlets = np.array([f"O{i}" for i in range(50)], object)
     newest: dict[str, tuple[int, str]] = {}
-    for _ in range(6):
-        which, where = rng.integers(0, 40_000, 30_000), rng.integers(0, 50, 30_000)
-        moments = rng.permutation(30 * 1_000_000)[:30_000] + at(rng.integers(0, 20))
+    for _ in range(5):
+        which, where = rng.integers(0, 20_000, 15_000), rng.integers(0, 50, 15_000)
+        moments = rng.permutation(60_000)[:15_000] * 1_000 + at(rng.integers(0, 20))
         columns = {
-            "event_id": pa.array([str(i) for i in range(30_000)]),
+            "event_id": pa.array([str(i) for i in range(15_000)]),
             "event_time": pa.array(moments).cast(pa.timestamp("us", "UTC")),
-            "biz_step": pa.repeat(pa.scalar("arrived"), 30_000),
+            "biz_step": pa.repeat(pa.scalar("arrived"), 15_000),
             "waybill_no": pa.array(numbers[which]),
             "outlet": pa.array(outlets[where]),
         }
         batch = batch_of(columns)
-        custody.load([batch.slice(start, 3_000) for start in range(0, 30_000, 3_000)], now=at(24))
+        custody.load([batch.slice(start, 3_000) for start in range(0, 15_000, 3_000)], now=at(24))
         for number, outlet, moment in zip(numbers[which], outlets[where], moments.tolist(), strict=True):
             newest[number] = max(newest.get(number, (0, "")), (moment, outlet))
     custody.check()

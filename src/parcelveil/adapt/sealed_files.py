@@ -46,21 +46,25 @@ class SealedFiles:
         return found
 
     def find(self, waybill_no: Sequence[str], columns: Sequence[str]) -> pa.RecordBatch:
-        return self._rows(ds.field("waybill_no").isin(sorted(set(waybill_no))), columns)
+        return self._rows(ds.field("waybill_no").isin(_texts(set(waybill_no))), columns)
 
     def find_pseudonyms(
         self, column: str, pseudonyms: Sequence[bytes], most: int, columns: Sequence[str]
     ) -> pa.RecordBatch:
         wanted = pa.array(pseudonyms, SEALED.field(column).type)
-        return self._rows(ds.field(column).isin(wanted), columns).slice(0, most)
+        numbers = self._rows(ds.field(column).isin(wanted), [], needs=column)["waybill_no"].to_pylist()
+        # A number may have a newer revision with another value, in a file where nothing matched: what is shown is that.
+        newest_rows = self._rows(ds.field("waybill_no").isin(_texts(numbers)), [column, *columns])
+        found = newest_rows.filter(pc.is_in(newest_rows[column], wanted)).slice(0, most)
+        return found.select(["waybill_no", *columns])
 
-    def _rows(self, condition: ds.Expression, columns: Sequence[str]) -> pa.RecordBatch:
+    def _rows(self, condition: ds.Expression, columns: Sequence[str], *, needs: str = "") -> pa.RecordBatch:
         schema = pa.schema([SEALED.field(name) for name in dict.fromkeys(("waybill_no", "revision", *columns))])
-        tables = [self._matching(file, condition, schema) for file in self._files()]
+        tables = [self._matching(file, condition, schema, needs) for file in self._files()]
         table = pa.concat_tables([schema.empty_table(), *tables])
         return newest(table).select(["waybill_no", *columns])
 
-    def _matching(self, file: Path, condition: ds.Expression, schema: pa.Schema) -> pa.Table:
+    def _matching(self, file: Path, condition: ds.Expression, schema: pa.Schema, needs: str) -> pa.Table:
         kind = _ENDINGS.get(file.suffix)
         if kind is None:
             raise InputError(
@@ -73,6 +77,8 @@ class SealedFiles:
                 raise InputError("{file} is not sealed", hint="seal it first with 'parcelveil seal'", file=file.name)
             if metadata.get(TENANT_KEY, self._tenant.encode()) != self._tenant.encode():
                 raise InputError("{file} was sealed by another tenant", hint="take it out", file=file.name)
+            if needs and needs not in dataset.schema.names:
+                return schema.empty_table()
             present = [name for name in schema.names if name in dataset.schema.names]
             return _conformed(dataset.to_table(present, filter=condition), schema)
         except (pa.ArrowException, OSError) as error:
@@ -89,7 +95,8 @@ class SealedBatch:
     def find(self, waybill_no: Sequence[str], columns: Sequence[str]) -> pa.RecordBatch:
         place = self._place
         rows = dict.fromkeys(place[number] for number in waybill_no if number in place)
-        return self._batch.select(["waybill_no", *columns]).take(pa.array(list(rows), pa.int64()))
+        chosen = self._batch.select(list(dict.fromkeys(("waybill_no", *columns))))
+        return chosen.take(pa.array(list(rows), pa.int64()))
 
     def find_pseudonyms(
         self, column: str, pseudonyms: Sequence[bytes], most: int, columns: Sequence[str]
@@ -97,6 +104,10 @@ class SealedBatch:
         wanted = pa.array(pseudonyms, SEALED.field(column).type)
         found = self._batch.filter(pc.is_in(self._batch[column], wanted)).slice(0, most)
         return found.select(["waybill_no", *columns])
+
+
+def _texts(values: Iterable[str]) -> pa.Array:
+    return pa.array(sorted(values), pa.string())
 
 
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:

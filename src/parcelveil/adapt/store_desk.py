@@ -91,7 +91,11 @@ class DeskTables:
         return [StaffRow(handle, number, roles, outlet, bool(active)) for handle, number, roles, outlet, active in rows]
 
     def put_staff(self, row: StaffRow) -> None:
-        self._put("INSERT OR REPLACE INTO staff VALUES (?, ?, ?, ?, ?)", row)
+        self._put(
+            "INSERT INTO staff VALUES (?, ?, ?, ?, ?) ON CONFLICT (handle) DO UPDATE SET number = excluded.number,"
+            " roles = excluded.roles, outlet = excluded.outlet, active = excluded.active",  # never another's row
+            row,
+        )
         self._changed()
 
     def forget_staff(self, handle: str) -> None:

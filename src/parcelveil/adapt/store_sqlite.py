@@ -31,22 +31,39 @@ class SqliteStore:
         self._turn = threading.RLock()
         try:
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from None
+        try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._migrate()
         except sqlite3.Error as error:
+            self._db.close()
             raise _unusable(path, error) from None
+        except BaseException:
+            self._db.close()
+            raise
 
-    def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+    def _version(self) -> int:
+        """The schema's version."""
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > _READABLE:
             raise WorkspaceError(
                 "{file} was written by a newer parcelveil", hint="update parcelveil to work here", file=self._path.name
             )
-        for number in range(version + 1, _READABLE + 1):
-            script = resources.files(__package__).joinpath(f"migrations/{number:04}.sql").read_text("utf-8")
-            self._db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+        return version
+
+    def _migrate(self) -> None:
+        """Bring the schema up to date: all of it or nothing, and by one process only."""
+        if self._version() == _READABLE:
+            return
+        with self.transaction():
+            for number in range(self._version() + 1, _READABLE + 1):  # read again: another process may have been first
+                script = resources.files(__package__).joinpath(f"migrations/{number:04}.sql").read_text("utf-8")
+                for statement in _statements(script):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {number}")
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -64,8 +81,17 @@ class SqliteStore:
                 raise _unusable(self._path, error) from None
 
     def settle(self) -> None:
-        with self._turn:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with self._turn:
+                (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from None
+        if busy:
+            raise WorkspaceError(
+                "what was deleted is still in {file}-wal: another process is reading",
+                hint="end it and run this again",
+                file=self._path.name,
+            )
 
     def close(self) -> None:
         self._db.close()
@@ -101,6 +127,16 @@ class SqliteTransaction(DeskTables):
         return [Run(*row) for row in self._db.execute(f"SELECT {columns} FROM run ORDER BY id")]  # noqa: S608
 
 
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: executed as a whole, it would end the transaction around it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def _unusable(path: Path, error: sqlite3.Error) -> OutputError | WorkspaceError:
     if "disk is full" in str(error) or "readonly" in str(error) or "disk I/O" in str(error):
         return OutputError(
@@ -108,6 +144,10 @@ def _unusable(path: Path, error: sqlite3.Error) -> OutputError | WorkspaceError:
             hint="free some space or check the permissions; nothing was changed, and nothing is opened unlogged",
             file=path.name,
             why=str(error),
+        )
+    if "locked" in str(error):
+        return WorkspaceError(
+            "{file} is in use by another process", hint="nothing was changed; try again", file=path.name
         )
     return WorkspaceError(
         "{file} cannot be used: {why}", hint="restore it from a backup", file=path.name, why=str(error)

@@ -13,7 +13,8 @@ changes are one transaction of the store: after a crash all of it is there or no
 that transaction is durable. :meth:`Log.publish` then writes the tiles of C2SP tlog-tiles into a folder that
 anybody may read and serve, and only afterwards drops the entries from the store; a crash in between repeats it.
 Writers of all processes take turns at the store, so nobody can fork the log; when the disk is full the
-transaction fails, and with it the look.
+transaction fails, and with it the look. A state that is older than the published log (a backup was restored) takes
+no entries: it would fork it.
 
 **Time never runs back, and runs ahead only as fast as the machine.** An entry's time is the desk's: the wall
 clock, but never before the entry before, and never more ahead of it than the machine's uptime clock allows (plus a
@@ -33,11 +34,11 @@ from pathlib import Path
 import msgspec
 
 from parcelveil.audit import note, tiles
-from parcelveil.audit.entry import AnyEntry, Asked, KeyEvent, encode
-from parcelveil.audit.proof import leaf_hash
+from parcelveil.audit.entry import AnyEntry, Asked, KeyEvent, decode, encode
+from parcelveil.audit.proof import Checkpoint, ProofError, leaf_hash, read_checkpoint, verify_receipt
 from parcelveil.audit.subjects import Subject, Subjects
-from parcelveil.audit.tree import Frontier, Grown
-from parcelveil.errors import LogError
+from parcelveil.audit.tree import Frontier, Grown, inclusion_path
+from parcelveil.errors import ForkError, LogError, OutputError
 from parcelveil.ports import Clock, LogState, Store, Transaction
 
 #: So many unpublished entries are published without being asked, which bounds the store.
@@ -48,6 +49,7 @@ _CATCH_UP = 10  # one in so many
 _HELD_WORTH_TELLING = 60
 _MICROS = 1_000_000
 DAY_MICROS = 86_400 * _MICROS
+_MOST_VALUES = 1 << 53
 
 
 def desk_time(state: LogState, wall: int, boot: str, uptime: int) -> int:
@@ -73,14 +75,18 @@ class Batch:
         self._leaves: list[bytes] = []
         self._asked: list[Subject] = []
         self._checkpoint = ""
-        self._grown: Grown | None = None
+        self._open = True
+        self._grown: Grown | None = None  # the tree with these entries, once they are durable
 
     def append(self, entry: AnyEntry, subjects: Sequence[tuple[str, str]] = (), document: str = "") -> int:
         """Add an entry; returns its index in the log. ``entry.time`` must be ``batch.time``.
 
         ``subjects`` are (kind, value) pairs, at most :data:`~parcelveil.audit.entry.MAX_SUBJECTS`: they go into
-        the entry as salted commitments, and with their salts into the side table. ``document`` likewise.
+        the entry as salted commitments, and with their salts into the side table. ``document`` likewise. Raises
+        LogError for an entry that would not read back: one such entry, and the log would not verify any more.
         """
+        if not self._open:
+            raise LogError("the transaction of this entry has ended", hint="begin another one")
         index = self._state.size + len(self._entries)
         if isinstance(entry, Asked) and (subjects or document):
             made = self._subjects.commit(index, subjects, document)
@@ -88,21 +94,34 @@ class Batch:
             committed = tuple(s.commitment for s in made if s.place >= 0)
             papers = made[-1].commitment if document else ""
             entry = msgspec.structs.replace(entry, subjects=committed, document=papers)
-        data = encode(entry)
+        data = self._checked(entry)
         self._entries.append(data)
         self._leaves.append(leaf_hash(data))
         return index
+
+    def _checked(self, entry: AnyEntry) -> bytes:
+        """The bytes of an entry that every reader will take."""
+        try:
+            data = encode(entry)
+            decode(data)
+        except ValueError:  # its text may quote the entry
+            data = b""
+        if not data or entry.time != self.time or not 0 <= getattr(entry, "values", 0) <= _MOST_VALUES:
+            raise LogError("the log cannot hold this {kind} entry", hint="nothing was logged", kind=entry.kind)
+        return data
 
     def set_minimum(self, minimum: int) -> None:
         """Entries below ``minimum`` are pruned from here on."""
         self._state = msgspec.structs.replace(self._state, minimum=minimum)
 
-    def _seal(self, signer: note.Signer, boot: str, uptime: int, held: int) -> None:
-        """Everything the commit makes durable."""
-        if not self._entries:
-            return
+    def _seal(self, signer: note.Signer, boot: str, uptime: int, held: int) -> Grown:
+        """Everything the commit makes durable. Returns the tree that there will be."""
         state = self._state
-        grown = Grown(Frontier.from_bytes(state.size, state.frontier), self._leaves)
+        try:
+            frontier = Frontier.from_bytes(state.size, state.frontier)
+        except ValueError:
+            raise LogError("the state of the log is damaged", hint="restore the workspace") from None
+        grown = Grown(frontier, self._leaves)
         size, root = grown.frontier.size, grown.root
         self._checkpoint = note.checkpoint(signer, size, root)
         self.tx.add_group(state.size, tiles.bundle(self._entries))
@@ -121,13 +140,15 @@ class Batch:
                 held=held,
             )
         )
-        self._grown = grown
+        return grown
 
     def receipt(self, index: int) -> str:
-        """The receipt of an entry of this batch. Raises while the batch is not durable."""
+        """The receipt of an entry of this batch. Raises LogError unless the batch is durable."""
         if self._grown is None:
             raise LogError("the entry is not durable yet", hint="ask after the transaction has ended")
         place = index - self._state.size
+        if not 0 <= place < len(self._entries):
+            raise LogError("entry {index} is not of this batch", index=index)
         return receipt_text(self._entries[place], index, self._grown.path(place), self._checkpoint)
 
 
@@ -159,6 +180,8 @@ class Log:
         self.subjects = subjects
         self._store, self._clock = store, clock
         self._utc_offset = int(timedelta(minutes=utc_offset_minutes) / timedelta(microseconds=1))
+        self._waiting = 0  # entries that were not published when this process last appended
+        self._compared = False
 
     def __repr__(self) -> str:
         return f"<Log {self.signer.key.name}>"
@@ -166,9 +189,14 @@ class Log:
     @contextmanager
     def begin(self) -> Iterator[Batch]:
         """A transaction that appends. Nothing of it happens if the block raises, or if the disk does not take it."""
+        if self._waiting >= PUBLISH_AT:
+            self.publish()  # before, not after: should it fail, nothing is logged or counted that was then refused
         self.subjects.prepare()
+        grown = None
         with self._store.transaction() as tx:
             state = tx.log_state()
+            if not self._compared:
+                self._not_older(state)
             batch, boot, uptime, held = self._batch(tx, state)
             if not state.size:
                 batch.append(KeyEvent(time=batch.time, action="log-created"))
@@ -176,12 +204,16 @@ class Log:
                 batch.append(KeyEvent(time=batch.time, action="clock-held", detail=str(held)))
             else:
                 held = state.held
-            opened = len(batch._entries)
-            yield batch
-            if len(batch._entries) > opened:
-                batch._seal(self.signer, boot, uptime, held)
-        if batch._grown is not None and batch._grown.frontier.size - state.published >= PUBLISH_AT:
-            self.publish()
+            own = len(batch._entries)
+            try:
+                yield batch
+            finally:
+                batch._open = False
+            if len(batch._entries) > own:
+                grown = batch._seal(self.signer, boot, uptime, held)
+        if grown is not None:
+            batch._grown = grown
+            self._waiting = grown.frontier.size - state.published
 
     def _batch(self, tx: Transaction, state: LogState) -> tuple[Batch, str, int, int]:
         wall = self.wall()
@@ -194,6 +226,10 @@ class Log:
         """The wall clock, in microseconds."""
         return int(self._clock.now().timestamp() * _MICROS)
 
+    def now(self) -> int:
+        """The desk's clock, in microseconds: the time that an entry would have now."""
+        return desk_time(self.state(), self.wall(), *self._clock.uptime())
+
     def append(self, entry: AnyEntry) -> str:
         """Append one entry that has no subjects; its ``time`` is set here. Returns the receipt."""
         with self.begin() as batch:
@@ -203,10 +239,15 @@ class Log:
     def publish(self) -> int:
         """Write what is not in the folder yet. Returns how many entries the folder now holds.
 
-        One process at a time publishes; a crash anywhere is repaired by the next call.
+        One process at a time publishes; a crash anywhere is repaired by the next call. Raises OutputError when the
+        disk does not take it, ForkError when the folder holds another log or a longer one.
         """
-        self._folder()
-        with _alone(self.folder / ".publishing"):
+        state = self.state()
+        self._not_older(state)
+        if not state.size:
+            return 0
+        with alone(self.folder):
+            self._write_key()
             with self._store.transaction() as tx:
                 state, groups = tx.log_state(), tx.groups()
             entries = [entry for _, bundle in groups for entry in tiles.unbundle(bundle)]
@@ -215,20 +256,50 @@ class Log:
                 entries = entries[state.published - start :]
             if state.published + len(entries) != state.size:
                 raise LogError("the store has lost entries that were not published", hint="restore the workspace")
-            if entries or not (self.folder / "checkpoint").exists():
+            if entries or self._published()[1] != state.checkpoint:
                 tiles.publish(self.folder, state.published, entries, state.checkpoint)
-            with self._store.transaction() as tx:
-                now = tx.log_state()
-                tx.set_log_state(msgspec.structs.replace(now, published=state.size))
-                tx.drop_groups(state.size)
+            if groups:
+                with self._store.transaction() as tx:
+                    now = tx.log_state()
+                    tx.set_log_state(msgspec.structs.replace(now, published=state.size))
+                    tx.drop_groups(state.size)
+        self._waiting = 0
         return state.size
 
-    def _folder(self) -> None:
-        """Make the folder, with the key that its checkpoints are verified with."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        key = self.folder / "log.vkey"
-        if not key.exists():
-            key.write_text(f"{self.signer.key}\n", "ascii")
+    def _write_key(self) -> None:
+        """Put the key that the checkpoints are verified with into the folder."""
+        place, wanted = self.folder / "log.vkey", f"{self.signer.key}\n"
+        try:
+            found = place.read_text("ascii", errors="replace")
+        except FileNotFoundError:
+            found = ""
+        if found != wanted:
+            if found:
+                raise ForkError("the folder holds another log's key", hint="give this log a folder of its own")
+            put(place, wanted)
+
+    def _published(self) -> tuple[Checkpoint, str]:
+        """What the folder's checkpoint says, verified, and its text. Nothing, where there is none."""
+        data = tiles.directory(self.folder)("checkpoint")
+        if data is None:
+            return Checkpoint(self.signer.key.name, 0, b""), ""
+        try:
+            text = data.decode()
+            return read_checkpoint(text, self.signer.key), text
+        except ValueError:
+            raise LogError("the published checkpoint is not this log's", hint="restore the folder") from None
+
+    def _not_older(self, state: LogState) -> None:
+        """The folder is never ahead of the store, unless an old store was restored: going on would fork the log."""
+        size = self._published()[0].size
+        if size > state.size:
+            raise ForkError(
+                "the published log has {published} entries, the state only {size}",
+                hint="an old state was restored: restore the newest, or begin a log of another name and folder",
+                published=size,
+                size=state.size,
+            )
+        self._compared = True
 
     def state(self) -> LogState:
         """Where the log stands."""
@@ -236,26 +307,67 @@ class Log:
             return tx.log_state()
 
     def receipt(self, index: int, cosigned: str = "") -> str:
-        """A receipt of any entry, made from the published tiles, under the newest checkpoint (or ``cosigned``)."""
-        from parcelveil.audit.proof import read_checkpoint
-        from parcelveil.audit.tree import inclusion_path
-
-        size = self.publish()
-        checkpoint = cosigned or self.state().checkpoint
+        """A receipt of any entry, made from the published tiles: under ``cosigned``, a checkpoint of this log that
+        witnesses signed too, when it covers the entry, else under the newest checkpoint."""
+        self.publish()
+        checkpoint, text = self._published()
         if cosigned:
-            size = read_checkpoint(cosigned, self.signer.key).size
-        reader = tiles.TileReader(tiles.directory(self.folder), size)
+            try:
+                older = read_checkpoint(cosigned, self.signer.key)
+            except ProofError as error:
+                raise LogError("the cosigned checkpoint does not verify: {why}", why=error) from None
+            if index < older.size <= checkpoint.size:
+                checkpoint, text = older, cosigned
+        size = checkpoint.size
         if not 0 <= index < size:
             raise LogError("the log has no entry {index} yet", hint="it has {size} entries", index=index, size=size)
-        return receipt_text(reader.entry(index), index, inclusion_path(index, size, reader.node), checkpoint)
+        reader = tiles.TileReader(tiles.directory(self.folder), size)
+        made = receipt_text(reader.entry(index), index, inclusion_path(index, size, reader.node), text)
+        try:
+            verify_receipt(made, self.signer.key)
+        except ProofError:
+            raise LogError(
+                "the published log does not prove entry {index}", hint="run 'parcelveil audit verify'", index=index
+            ) from None
+        return made
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Only one process at a time is inside."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def alone(folder: Path) -> Iterator[None]:
+    """Only one thread of one process at a time publishes into ``folder``, which is made where there is none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        fd = os.open(folder / ".publishing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(error) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
+
+
+def put(place: Path, text: str) -> None:
+    """Replace a small file durably: at any moment it is there whole, old or new. Call it :func:`alone`."""
+    part = place.with_name(f".{place.name}.new")
+    try:
+        with part.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(place)
+        fd = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> OutputError:
+    return OutputError(
+        "the log directory cannot be written: {why}",
+        hint="free some space or check the permissions; what was acknowledged is safe in the state",
+        why=error.strerror or "",
+    )

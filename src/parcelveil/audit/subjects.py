@@ -70,11 +70,19 @@ class Subjects:
         self._period = 0
 
     def _of(self, period: int) -> _Keys:
-        if period not in self._keys:
-            secret = self._secret(PURPOSE, period)
-            parts = HKDF(SHA256(), 96, salt=None, info=b"parcelveil v1 salts").derive(secret)
-            self._keys[period] = _Keys(AESSIV(parts[:64]), parts[64:])
-        return self._keys[period]
+        keys = self._keys.get(period)  # no lock: two threads may both derive the same keys
+        if keys is None:
+            parts = HKDF(SHA256(), 96, salt=None, info=b"parcelveil v1 salts").derive(self._secret(PURPOSE, period))
+            keys = self._keys[period] = _Keys(AESSIV(parts[:64]), parts[64:])
+        return keys
+
+    def _alive(self) -> list[int]:
+        """The months there is a key of; keys that were destroyed since are forgotten here too."""
+        self.prepare()  # another process may have begun the month, and the key ring looks for what it does not know
+        alive = self._periods(PURPOSE)
+        for gone in set(self._keys) - set(alive):
+            self._keys.pop(gone, None)
+        return alive
 
     def prepare(self) -> None:
         """Turn to the present month, and make its key where there is none: outside any transaction."""
@@ -101,24 +109,29 @@ class Subjects:
         """The rows of the side table."""
         period = self._period
         keys = self._of(period)
-        seal, key = keys.seal.encrypt, keys.token
+        seal = keys.seal.encrypt
         rows = []
         for s in subjects:
             plain = f"{s.kind}\0{s.value}".encode()
-            token = hmac.digest(key, plain, "sha256")[:16]
+            token = _token(keys, plain)
             rows.append(SubjectRow(s.entry, s.place, period, token, seal(s.salt + plain, [_where(s.entry, s.place)])))
         return rows
 
     def tokens(self, subjects: Iterable[tuple[str, str]]) -> list[bytes]:
         """What finds the rows of these subjects: one token a subject and month there is a key of."""
         wanted = [f"{kind}\0{value}".encode() for kind, value in subjects]
-        keys = [self._of(period).token for period in self._periods(PURPOSE)]
-        return [hmac.digest(key, plain, "sha256")[:16] for plain in wanted for key in keys]
+        keys = [self._of(period) for period in self._alive()]
+        return [_token(key, plain) for plain in wanted for key in keys]
 
     def open(self, row: SubjectRow) -> Subject:
-        """The subject of a row. Raises LogError when row and key do not belong together."""
+        """The subject of a row. Raises LogError when row and key do not belong together, or the key was destroyed."""
+        if row.period not in self._alive():
+            raise LogError("whom entry {entry} is about was erased", hint="it stays so", entry=row.entry)
+        keys = self._of(row.period)
         try:
-            plain = self._of(row.period).seal.decrypt(row.sealed, [_where(row.entry, row.place)])
+            plain = keys.seal.decrypt(row.sealed, [_where(row.entry, row.place)])
+            if not hmac.compare_digest(_token(keys, plain[SALT_BYTES:]), row.token):
+                raise InvalidTag  # erasing would not find it
         except InvalidTag:
             raise LogError(
                 "the salts of entry {entry} were changed", hint="restore the state", entry=row.entry
@@ -127,6 +140,11 @@ class Subjects:
         kind, _, value = plain[SALT_BYTES:].decode().partition("\0")
         text = base64.b64encode(commitment(salt, kind, value)).decode()
         return Subject(row.entry, row.place, kind, value, salt, text)
+
+
+def _token(keys: _Keys, plain: bytes) -> bytes:
+    """Finds the rows of one kind and value."""
+    return hmac.digest(keys.token, plain, "sha256")[:16]
 
 
 def _where(entry: int, place: int) -> bytes:

@@ -92,7 +92,10 @@ def verify(
     found = source(log, key, workspace)
     verdict = checked(found, deep=deep)
     texts = list(_receipts(receipt or []))
-    bad = [r for r in verify_receipts(texts, found.key, found.fetch, tail=found.tail) if r.problem] if texts else []
+    checks = verify_receipts(
+        texts, found.key, found.fetch, tail=found.tail, tail_from=found.tail_from, checkpoint=found.checkpoint
+    )
+    bad = [receipt for receipt in checks if receipt.problem] if texts else []
     lines = [
         say("{origin}: {entries} entries hold ({kinds})").format(
             origin=verdict.origin,

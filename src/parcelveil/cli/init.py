@@ -41,6 +41,7 @@ def init(
     name = tenant or folder.resolve().name.lower()
     passphrase = None if no_keys else Where(passphrase_file=passphrase_file).new_passphrase()
     Workspace.init(folder, Settings(tenant=name, country=country.upper(), utc_offset=utc_offset), passphrase)
+    (folder / "sealed").mkdir(exist_ok=True)
     print(f"made workspace {folder} for tenant {name}")
     if passphrase is not None:
         print(

@@ -28,6 +28,7 @@ class Source:
     heads: list[tuple[int, bytes]] = field(default_factory=list)
     minimum: int = 0
     offset_minutes: int = 0
+    checkpoint: str = ""  # the newest signed one, which the folder may not show yet
     drawn: dict[int, int] | None = None  # only a workspace knows what its kernel opened
 
     def entries(self, first: int, last: int) -> Iterator[tuple[int, AnyEntry]]:
@@ -92,6 +93,7 @@ def _workspace_source(workspace: str | None) -> Source:
         tail_from=tail_from + skip,
         heads=[head for head in heads if head[0] > state.minimum],
         minimum=state.minimum,
+        checkpoint=state.checkpoint,
         offset_minutes=settings.utc_offset_minutes,
         drawn=drawn,
     )

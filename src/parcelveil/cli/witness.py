@@ -138,8 +138,8 @@ def run(
         return 0
     stop = threading.Event()
     if serve is not None:
-        server = threading.Thread(target=witness_serve.serve, args=(witness, "127.0.0.1", serve), daemon=True)
-        server.start()
+        server = witness_serve.listen(witness, "127.0.0.1", serve)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         print(say("answering add-checkpoint on 127.0.0.1:{port}").format(port=serve), file=sys.stderr)
     witness_serve.run(witness, fetch, origin, every, stop, on_round=seen)
     return 0

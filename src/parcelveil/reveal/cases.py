@@ -12,7 +12,7 @@ Nothing here decides, logs or opens: :mod:`~parcelveil.reveal.desk` does.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +25,7 @@ from parcelveil.reveal.custody import Custody
 from parcelveil.reveal.policy import Decision
 from parcelveil.reveal.request import MOST_FIELDS, MOST_WAYBILLS, Request, printable
 from parcelveil.reveal.rulebook import Rulebook
+from parcelveil.reveal.scenes import MOST_BATCH
 from parcelveil.reveal.staff import Member
 
 
@@ -34,11 +35,21 @@ class Rows(NamedTuple):
     numbers: list[str]  # every asked waybill, request after request
     sealed: pa.RecordBatch
     place: list[int]  # row of ``sealed`` for each asked waybill; -1 where there is none
-    erased: npt.NDArray[np.bool_]  # for each row of ``sealed``
+    standing: dict[int, int]  # rows of ``sealed`` whose key is not alive, and why: see parcelveil.seal.standing
+    valid: dict[str, list[bool]]  # which rows hold a value, by column; filled in as asked
 
     def values(self, places: list[int], fields: Sequence[str]) -> int:
         """How many values ``fields`` of these rows hold."""
-        return sum(int(np.count_nonzero(np.asarray(self.sealed[name].is_valid())[places])) for name in fields)
+        count = 0
+        for name in fields:
+            if not self.sealed[name].null_count:
+                count += len(places)
+                continue
+            if name not in self.valid:
+                self.valid[name] = self.sealed[name].is_valid().to_pylist()
+            valid = self.valid[name]
+            count += sum(valid[place] for place in places)
+        return count
 
 
 class Verdict(NamedTuple):
@@ -57,13 +68,22 @@ class Case:
         self.id = secrets.token_hex(8)
         self.asked = len(request.waybills)
         self.waybills = self.request.waybills
-        self.start, self.end = start, start + len(self.waybills)
+        #: The waybills that are looked up; none of a request that is larger than any scene may allow.
+        self.sought = self.waybills if self.asked <= MOST_BATCH else ()
+        self.start, self.end = start, start + len(self.sought)
         self.fields = self.request.fields
         self.verdicts: list[Verdict] = []
         self.entries: list[int] = []
         self.approval = ""
         self.left: int | None = None
+        self.drawn = 0  # values that the log says are opened
+        # After the log: places among ``waybills``, and what came of them.
+        self.opened: list[int] = []
+        self.changed: list[int] = []
+        self.told: list[int] = []  # entries that say so
+        self.receipts: list[str] = []
         self.values: list[dict[str, str | None] | None] = [None] * len(self.waybills)
+        self.error: BaseException | None = None
 
 
 def base_facts(case: Case, member: Member, book: Rulebook, *, approved: bool) -> Facts:
@@ -97,17 +117,25 @@ BITS = ("on_route", "at_outlet", "handled", "ticket")
 
 def custody_bits(custody: Custody, cases: Sequence[Case], numbers: list[str], now: int) -> npt.NDArray[np.uint8]:
     """What work says of each asked waybill and who asks for it, as bits of :data:`BITS`."""
-    asked = [case.request for case in cases for _ in case.waybills]
-    found = custody.facts_many(
-        pa.array(numbers, pa.string()),
-        pa.array([r.actor for r in asked], pa.string()),
-        pa.array([r.outlet for r in asked], pa.string()),
-        pa.array([r.ticket for r in asked], pa.string()) if any(case.request.ticket for case in cases) else None,
-        now=now,
-    )
+    if not numbers:
+        return np.zeros(0, dtype=np.uint8)
+    parcels = pa.array(numbers, pa.string())
+    first = cases[0].request
+    alone = (first.actor, first.outlet, first.ticket)
+    if all((case.request.actor, case.request.outlet, case.request.ticket) == alone for case in cases):
+        found = custody.facts(parcels, actor=first.actor, outlet=first.outlet, ticket=first.ticket, now=now)
+    else:
+        asked = [case.request for case in cases for _ in case.sought]
+        found = custody.facts_many(
+            parcels,
+            pa.array([r.actor for r in asked], pa.string()),
+            pa.array([r.outlet for r in asked], pa.string()),
+            pa.array([r.ticket for r in asked], pa.string()) if any(case.request.ticket for case in cases) else None,
+            now=now,
+        )
     bits = np.zeros(len(numbers), dtype=np.uint8)
     for place, name in enumerate(BITS):
-        bits |= np.asarray(getattr(found, name)).astype(np.uint8) << place
+        bits |= getattr(found, name).view(np.uint8) << np.uint8(place)
     return bits
 
 
@@ -115,6 +143,13 @@ def with_custody(base: Facts, bits: int) -> Facts:
     """``base`` with the custody facts of one waybill."""
     on_route, at_outlet, handled, ticket = (bool(bits >> place & 1) for place in range(len(BITS)))
     return base._replace(on_route=on_route, at_outlet=at_outlet, handled=handled, ticket=ticket)
+
+
+def rows_at(sealed: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
+    """The rows at ``places``, in that order."""
+    if places == list(range(sealed.num_rows)):
+        return sealed
+    return sealed.take(pa.array(places, pa.int64()))  # with its type: to infer one, pyarrow looks for pandas each time
 
 
 def verdict_of(decision: Decision) -> Verdict:
@@ -131,12 +166,29 @@ def tidy(request: Request) -> Request:
     def clean(text: object) -> str:
         return text if isinstance(text, str) and printable(text) else ""
 
+    too_many = {""} if len(request.fields) > MOST_FIELDS else set()
     return msgspec.structs.replace(
         request,
         **{name: clean(getattr(request, name)) for name in _WORDS},
         waybills=tuple(clean(number) for number in request.waybills[:MOST_WAYBILLS]),
-        fields=tuple(sorted({clean(name) for name in request.fields[:MOST_FIELDS]})),
+        # More fields than there are is asking for one that is unknown.
+        fields=tuple(sorted({clean(name) for name in request.fields[:MOST_FIELDS]} | too_many)),
     )
 
 
 _WORDS = ("actor", "role", "outlet", "device", "scene", "form", "ticket", "document", "approval")
+
+
+def parts(requests: list[Request]) -> Iterator[list[Request]]:
+    """``requests`` in their order, in lists that ask for a bounded number of waybills (or are one request)."""
+    part: list[Request] = []
+    weight = 0
+    for request in requests:
+        more = min(len(request.waybills), MOST_WAYBILLS)
+        if part and weight + more > MOST_WAYBILLS:
+            yield part
+            part, weight = [], 0
+        part.append(request)
+        weight += more
+    if part:
+        yield part

@@ -12,6 +12,10 @@ transaction each request is decided, its quota counted, its approval used up and
 transaction is durable are values opened, and exactly as many as were logged. If anything fails before, nothing is
 opened and nothing counted; if the process dies after, the look is logged and counted though nobody saw it.
 
+What is wrong with one request (a source that cannot read its parcels, a damaged key) is that request's error alone:
+the group is halved until it stands by itself, and its attempt is logged as refused for ``desk-error``. Only when log,
+store, custody index or rules are unusable all get the error, and nothing is opened.
+
 A request is decided as a whole where it can be (who, role, device, scene, fields), and waybill by waybill where it
 must be (custody, erased, unknown). What is asked is compared with the facts in
 :class:`~parcelveil.reveal.classes.Facts`, and Cedar decides once for each distinct set of facts.
@@ -19,6 +23,7 @@ must be (custody, erased, unknown). What is asked is compared with the facts in
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +35,20 @@ import pyarrow as pa
 from parcelveil.audit.entry import MAX_SUBJECTS, Export, Look, Refusal
 from parcelveil.audit.group import GroupCommit
 from parcelveil.audit.log import Batch, Log
-from parcelveil.errors import ParcelveilError
+from parcelveil.errors import KeyAccessError, LogError, OutputError, PolicyError, WorkspaceError
 from parcelveil.ports import SealedSource, Store
 from parcelveil.reveal import approval
-from parcelveil.reveal.cases import Case, Rows, Verdict, base_facts, custody_bits, verdict_of, with_custody
+from parcelveil.reveal.cases import (
+    Case,
+    Rows,
+    Verdict,
+    base_facts,
+    custody_bits,
+    parts,
+    rows_at,
+    verdict_of,
+    with_custody,
+)
 from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
 from parcelveil.reveal.quota import take
@@ -48,7 +63,17 @@ from parcelveil.seal.standing import standing
 from parcelveil.waybill import WAYBILL, mask_name, personal_fields
 
 _PERSONAL = frozenset(field.name for field in personal_fields(WAYBILL))
-_UNKNOWN, _ERASED = "unknown-waybill", "erased"
+#: What a row that would be opened is instead, by what :mod:`~parcelveil.seal.standing` says of it.
+_STANDING = {
+    kernel.ERASED: Verdict("erased", "erased", ()),
+    kernel.NO_EPOCH: Verdict("erased", "erased", ()),  # its whole day was
+    kernel.MALFORMED: Verdict("refused", "value-changed", ()),
+}
+_UNKNOWN = Verdict("unknown", "unknown-waybill", ())
+_CHANGED = Verdict("refused", "value-changed", ())
+_FAILED = Verdict("refused", "desk-error", ())
+#: Nobody's request is to blame for these: everybody gets them.
+_EVERYBODYS = (OutputError, LogError, WorkspaceError, PolicyError)
 
 
 class Desk:
@@ -79,77 +104,92 @@ class Desk:
         """For each waybill, in words, why it would be opened or not. Logs and opens nothing."""
         case = Case(request, 0)
         with self._turn:
-            rows = self._find([case])
             self._custody.refresh()
             with self._store.transaction() as tx:
                 self._rulebook.follow(tx)
-                now = tx.log_state().time or 0
-            now = max(now, self._log.wall())
+                now = max(tx.log_state().time, self._log.wall())
             member = self._rulebook.register.member(request.actor)
             base = base_facts(case, member, self._rulebook, approved=False)
-            bits = custody_bits(self._custody, [case], rows.numbers, now).tolist()
+            bits = custody_bits(self._custody, [case], list(case.waybills), now).tolist()
             policy = self._rulebook.policy
             words = {code: policy.explain(with_custody(base, code), language) for code in set(bits)}
         return [(number, words[code]) for number, code in zip(case.waybills, bits, strict=True)]
 
     def approve(self, id: str, who: Credentials, *, reject: bool = False) -> str:
         """Approve (or reject) what somebody asked for, as another person on another device. Returns the receipt."""
-        return approval.decide(self._log, self._rulebook, id, who, reject=reject)
+        with self._turn:
+            return approval.decide(self._log, self._rulebook, id, who, reject=reject)
 
     # -- one group of requests -------------------------------------------------------------------------------
 
     def _run(self, requests: list[Request]) -> list[Answers | BaseException]:
-        """Answer a group. A request that breaks the desk must not take the others with it."""
+        """Answer a group, in parts of bounded size."""
         with self._turn:
-            try:
-                return list(self._run_together(requests))
-            except ParcelveilError:
-                raise
-            except Exception:
-                if len(requests) == 1:
-                    raise
-                return [self._run_alone(request) for request in requests]
+            return [answer for part in parts(requests) for answer in self._run_part(part)]
 
-    def _run_alone(self, request: Request) -> Answers | BaseException:
+    def _run_part(self, requests: list[Request]) -> list[Answers | BaseException]:
+        """Answer requests together. One that breaks the desk must not take the others with it, so look for it."""
         try:
-            return self._run_together([request])[0]
-        except Exception as error:  # noqa: BLE001  handed to whoever asked
-            return error
+            return self._run_together(requests)
+        except _EVERYBODYS as error:
+            return [_own(error) for _ in requests]
+        except Exception as error:  # noqa: BLE001  whatever it is, it is one request's
+            if len(requests) == 1:
+                return [self._failed(requests[0], error)]
+            middle = len(requests) // 2
+            return self._run_part(requests[:middle]) + self._run_part(requests[middle:])
 
-    def _run_together(self, requests: list[Request]) -> list[Answers]:
+    def _failed(self, request: Request, error: Exception) -> Exception:
+        """Log an attempt that the desk could not answer; what to tell who asked."""
+        try:
+            case = Case(request, 0)
+            case.verdicts = [_FAILED] * len(case.waybills)
+            with self._log.begin() as batch:
+                self._rulebook.follow(batch.tx)
+                self._write(case, batch, self._rulebook.register.member(case.request.actor), None)
+        except _EVERYBODYS as worse:
+            return worse
+        return error
+
+    def _run_together(self, requests: list[Request]) -> list[Answers | BaseException]:
         cases: list[Case] = []
         for request in requests:
             cases.append(Case(request, cases[-1].end if cases else 0))
-        rows = self._find(cases)
         self._custody.refresh()
         key = self._ring.secret("approvals")
-        with self._log.begin() as batch:
-            self._rulebook.follow(batch.tx)
-            custody = custody_bits(self._custody, cases, rows.numbers, batch.time)
-            drawn = sum(self._decide(case, rows, custody, batch, key) for case in cases)
-            if drawn:
-                batch.tx.draw(batch.day, drawn)
-        self._open(cases, rows, Drawn(drawn))
-        return [self._answers(case, batch) for case in cases]
+        while True:
+            rows = self._find(cases)
+            with self._log.begin() as batch:
+                if batch.tx.kek_version() == self._ring.kek_version:
+                    self._decide_all(cases, rows, batch, key)
+                    break
+            self._ring.refresh()  # another process has erased, or rotated: look again, before anything is decided
+        self._open(cases, rows)
+        return [case.error or self._answers(case, batch) for case in cases]
+
+    def _decide_all(self, cases: Sequence[Case], rows: Rows, batch: Batch, key: bytes) -> None:
+        self._rulebook.follow(batch.tx)
+        custody = custody_bits(self._custody, cases, rows.numbers, batch.time)
+        for case in cases:
+            self._decide(case, rows, custody, batch, key)
+        drawn = sum(case.drawn for case in cases)
+        if drawn:
+            batch.tx.draw(batch.day, drawn)
 
     def _find(self, cases: Sequence[Case]) -> Rows:
-        """The sealed rows asked for, and which of them were erased. Opens nothing."""
-        with self._store.transaction() as tx:
-            current = tx.kek_version()
-        if current != self._ring.kek_version:
-            self._ring.refresh()  # another process has erased, or rotated
-        numbers = [number for case in cases for number in case.waybills]
+        """The sealed rows asked for, and whether their keys are alive. Opens nothing."""
+        numbers = [number for case in cases for number in case.sought]
         clear = sorted({f for case in cases if case.request.form != "masked" for f in case.fields if f in _PERSONAL})
         masks = {mask_name(f) for case in cases if case.request.form == "masked" for f in case.fields if f in _PERSONAL}
         sealed = self._source.find(numbers, [*clear, *sorted(masks)])
         where = {number: row for row, number in enumerate(sealed["waybill_no"].to_pylist())}
-        place = [where.get(number, -1) for number in numbers]
-        rows = Rows(numbers, sealed, place, np.zeros(sealed.num_rows, dtype=bool))
-        wanted = {p for case in cases if case.request.form != "masked" for p in place[case.start : case.end]} - {-1}
+        rows = Rows(numbers, sealed, [where.get(number, -1) for number in numbers], {}, {})
+        wanted = {p for case in cases if case.request.form != "masked" for p in rows.place[case.start : case.end]}
+        wanted.discard(-1)
         if wanted and clear:  # masked looks get by without any key
             chosen = sorted(wanted)
-            part = sealed if len(chosen) == sealed.num_rows else sealed.take(pa.array(chosen))
-            rows.erased[chosen] = self._standing(part, clear) != kernel.OK
+            status = self._standing(rows_at(sealed, chosen), clear)
+            rows.standing.update((chosen[place], int(status[place])) for place in np.flatnonzero(status).tolist())
         return rows
 
     def _standing(self, sealed: pa.RecordBatch, fields: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -157,34 +197,35 @@ class Desk:
         epochs = set(few.epochs_in_few(sealed, fields) if sealed.num_rows <= few.FEW else kernel.epochs_in(sealed))
         if epochs - self._ring.known:
             self._ring.refresh()  # another process has sealed a new day
-        keys = self._ring.open_keys(epochs)
+        try:
+            keys = self._ring.open_keys(epochs)
+        except KeyAccessError:
+            self._ring.refresh()  # another process has rotated, and destroyed what this one would unwrap with
+            keys = self._ring.open_keys(epochs)
         if sealed.num_rows <= few.FEW:
             return few.standing_few(sealed, keys, fields)
         return standing(sealed, keys)
 
-    def _decide(self, case: Case, rows: Rows, custody: npt.NDArray[np.uint8], batch: Batch, key: bytes) -> int:
-        """Decide, count and log one request; returns how many values may be opened."""
+    def _decide(self, case: Case, rows: Rows, custody: npt.NDArray[np.uint8], batch: Batch, key: bytes) -> None:
+        """Decide, count and log one request; ``case.drawn`` is then how many values may be opened."""
         request, book = case.request, self._rulebook
         member = book.register.member(request.actor)
         scene = book.scenes.get(request.scene)
         granted = approval.Granted.of(batch, request, member, key)
         base = base_facts(case, member, book, approved=granted.approved)
-        bits = custody[case.start : case.end].tolist()
+        # What is larger than any scene allows is refused whatever custody says, and nobody looked.
+        bits = custody[case.start : case.end].tolist() if case.sought else [0] * len(case.waybills)
         verdicts = {code: self._verdict(with_custody(base, code), granted) for code in set(bits)}
         case.verdicts = [verdicts[code] for code in bits]
         self._stand(case, rows)
         opening = [i for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
         if opening and scene is not None:
-            opening = self._count(case, scene, opening, base, custody, batch, member)
+            opening = self._count(case, scene, opening, base, bits, batch, member)
         if any(verdict.answer == "needs-approval" for verdict in case.verdicts) and scene is not None:
             case.approval = granted.ask(batch, case.id, member, scene.approval_minutes)
         elif opening and granted.approved:
             case.approval = granted.use(batch, case.id, member)
-        values = 0
-        if opening and request.form == "full":
-            values = rows.values([rows.place[case.start + i] for i in opening], case.fields)
-        self._write(case, batch, member, values)
-        return values
+        self._write(case, batch, member, rows)
 
     def _verdict(self, facts: Facts, granted: approval.Granted) -> Verdict:
         decision = self._rulebook.policy.decide(facts)
@@ -193,14 +234,15 @@ class Desk:
         return verdict_of(decision)
 
     def _stand(self, case: Case, rows: Rows) -> None:
-        """What would be opened but is erased, or unknown."""
+        """What would be opened but is unknown, erased, or no sealed value."""
+        clear = case.request.form != "masked"
         for i, verdict in enumerate(case.verdicts):
             if verdict.answer in ("opened", "needs-approval"):
                 place = rows.place[case.start + i]
                 if place < 0:
-                    case.verdicts[i] = Verdict("unknown", _UNKNOWN, ())
-                elif rows.erased[place]:
-                    case.verdicts[i] = Verdict("erased", _ERASED, ())
+                    case.verdicts[i] = _UNKNOWN
+                elif clear and place in rows.standing:
+                    case.verdicts[i] = _STANDING[rows.standing[place]]
 
     def _count(
         self,
@@ -208,7 +250,7 @@ class Desk:
         scene: Scene,
         opening: list[int],
         base: Facts,
-        custody: npt.NDArray[np.uint8],
+        bits: list[int],
         batch: Batch,
         member: Member,
     ) -> list[int]:
@@ -218,21 +260,27 @@ class Desk:
         if took.taken:
             return opening
         for i in opening:
-            facts = with_custody(base, int(custody[case.start + i]))._replace(within_quota=False)
+            facts = with_custody(base, bits[i])._replace(within_quota=False)
             case.verdicts[i] = verdict_of(self._rulebook.policy.decide(facts))
         return []
 
-    def _write(self, case: Case, batch: Batch, member: Member, values: int) -> None:
+    def _write(self, case: Case, batch: Batch, member: Member, rows: Rows | None) -> None:
         """One entry for each verdict of the request (more when it speaks of more than 500 waybills)."""
         groups: dict[Verdict, list[int]] = {}
         for i, verdict in enumerate(case.verdicts):
             groups.setdefault(verdict, []).append(i)
         if not groups:  # nothing asked for: refused as a whole
             groups[Verdict("refused", "no-waybill", ())] = []
+        unnamed = case.asked - len(case.waybills)  # beyond any bound: counted, but not named
         for verdict, places in groups.items():
             for start in range(0, len(places) or 1, MAX_SUBJECTS):
                 part = places[start : start + MAX_SUBJECTS]
-                entry = self._entry(case, batch, member, verdict, len(part), values if start == 0 else 0)
+                values = 0
+                if rows is not None and verdict.answer == "opened" and case.request.form == "full":
+                    values = rows.values([rows.place[case.start + i] for i in part], case.fields)
+                case.drawn += values
+                entry = self._entry(case, batch, member, verdict, len(part) + unnamed, values)
+                unnamed = 0
                 subjects = [("waybill", case.waybills[i]) for i in part]
                 case.entries.append(batch.append(entry, subjects, case.request.document))
 
@@ -266,27 +314,47 @@ class Desk:
 
     # -- after the log ---------------------------------------------------------------------------------------
 
-    def _open(self, cases: Sequence[Case], rows: Rows, meter: Drawn) -> None:
-        """Open what the durable entries say, fields by fields; masks are only copied."""
-        wanted: dict[tuple[str, tuple[str, ...]], list[tuple[Case, int]]] = {}
+    def _open(self, cases: Sequence[Case], rows: Rows) -> None:
+        """Open what the durable entries say, fields by fields."""
+        wanted: dict[tuple[str, tuple[str, ...]], list[Case]] = {}
         for case in cases:
-            chosen = [(case, i) for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
-            if chosen:
-                wanted.setdefault((case.request.form, case.fields), []).extend(chosen)
-        changed: list[tuple[Case, int]] = []
-        for (form, fields), chosen in wanted.items():
-            sealed = rows.sealed.take(pa.array([rows.place[case.start + i] for case, i in chosen]))
-            if form == "masked":
-                names = [mask_name(field) for field in fields]
-                shown, status = sealed.select(names).rename_columns(list(fields)).to_pylist(), None
-            else:
-                shown, status = self._opened(sealed, fields, meter)
-            for (case, i), values in zip(chosen, shown, strict=True):
-                case.values[i] = values
-            if status is not None and status.any():
-                changed += [chosen[place] for place in np.flatnonzero(status)]
+            case.opened = [i for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
+            if case.opened:
+                wanted.setdefault((case.request.form, case.fields), []).append(case)
+        changed: list[Case] = []
+        for together in wanted.values():
+            try:
+                changed += self._show(together, rows)
+            except Exception:  # noqa: BLE001  nothing of them was released: each by itself, within what it logged
+                for case in together:
+                    try:
+                        changed += self._show([case], rows)
+                    except Exception as error:  # noqa: BLE001  handed to whoever asked
+                        case.error = error
         if changed:
             self._tell_changed(changed)
+
+    def _show(self, cases: Sequence[Case], rows: Rows) -> list[Case]:
+        """Fill in the values of requests for the same fields; returns those in which a value was changed or moved."""
+        form, fields = cases[0].request.form, cases[0].fields
+        sealed = rows_at(rows.sealed, [rows.place[case.start + i] for case in cases for i in case.opened])
+        if form == "masked":  # masks are only copied
+            names = [mask_name(field) for field in fields]
+            shown, bad = sealed.select(names).rename_columns(list(fields)).to_pylist(), set()
+        else:
+            shown, status = self._opened(sealed, fields, Drawn(sum(case.drawn for case in cases)))
+            bad = set(np.flatnonzero(status).tolist())
+        changed, row = [], 0
+        for case in cases:
+            case.changed = []
+            for i in case.opened:
+                case.values[i] = shown[row]
+                if row in bad:
+                    case.changed.append(i)
+                row += 1
+            if case.changed:
+                changed.append(case)
+        return changed
 
     def _opened(
         self, sealed: pa.RecordBatch, fields: Sequence[str], meter: Drawn
@@ -295,24 +363,43 @@ class Desk:
         if sealed.num_rows <= few.FEW:
             keys = self._ring.open_keys(few.epochs_in_few(sealed, fields), meter=meter)
             return few.open_few(sealed, keys, fields)
-        keys = self._ring.open_keys(kernel.epochs_in(sealed), meter=meter)
-        clear, status = kernel.open_rows(sealed.select(["waybill_no", *fields]), keys)
+        part = sealed.select(["waybill_no", *fields])
+        keys = self._ring.open_keys(kernel.epochs_in(part), meter=meter)
+        clear, status = kernel.open_rows(part, keys)
         return clear.select(list(fields)).to_pylist(), status
 
-    def _tell_changed(self, changed: Sequence[tuple[Case, int]]) -> None:
+    def _tell_changed(self, changed: Sequence[Case]) -> None:
         """A value was changed or moved: nothing of its row is shown, and the log says so."""
-        with self._log.begin() as batch:
-            for case, i in changed:
-                case.values[i] = None
-                case.verdicts[i] = verdict = Verdict("refused", "value-changed", ())
-                member = self._rulebook.register.member(case.request.actor)
-                entry = self._entry(case, batch, member, verdict, 1, 0)
-                batch.append(entry, [("waybill", case.waybills[i])])
+        for case in changed:
+            for i in case.changed:
+                case.values[i], case.verdicts[i] = None, _CHANGED
+        try:
+            with self._log.begin() as batch:
+                for case in changed:
+                    member = self._rulebook.register.member(case.request.actor)
+                    for start in range(0, len(case.changed), MAX_SUBJECTS):
+                        part = case.changed[start : start + MAX_SUBJECTS]
+                        entry = self._entry(case, batch, member, _CHANGED, len(part), 0)
+                        case.told.append(batch.append(entry, [("waybill", case.waybills[i]) for i in part]))
+        except Exception as error:  # noqa: BLE001  the others' looks are logged, and theirs to see
+            for case in changed:
+                case.error = _own(error)
+            return
+        for case in changed:
+            case.receipts += [batch.receipt(index) for index in case.told]
 
     def _answers(self, case: Case, batch: Batch) -> Answers:
         answers = [
             Answer(waybill=number, answer=v.answer, reason=v.reason, rules=v.rules, values=values)  # type: ignore[arg-type]
             for number, v, values in zip(case.waybills, case.verdicts, case.values, strict=True)
         ]
-        receipts = [batch.receipt(index) for index in case.entries]
+        receipts = [batch.receipt(index) for index in case.entries] + case.receipts
         return Answers(request=case.id, answers=answers, receipts=receipts, approval=case.approval, left=case.left)
+
+
+def _own(error: Exception) -> Exception:
+    """A copy of an error that several are told, so that their tracebacks do not grow together."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001  it does not take its own arguments
+        return error

@@ -14,6 +14,7 @@ Every waybill gets one answer. Nothing here checks anything: the desk does, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -94,9 +95,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __repr__(self) -> str:
         return f"<Answer {self.answer} {self.reason}>"
 
+    def __rich_repr__(self) -> Iterator[str]:  # what rich shows of it, in a traceback for example
+        yield self.answer
+
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk's answer to one request: one :class:`Answer` a waybill, in the request's order, and the receipts."""
+    """The desk's answer to one request: one :class:`Answer` a waybill, in the request's order, and the receipts.
+
+    A request for more than :data:`MOST_WAYBILLS` gets answers for so many; the log says how many were asked for.
+    """
 
     request: str
     answers: list[Answer]
@@ -107,10 +114,13 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<Answers {self.request}: {len(self.answers)}>"
 
+    def __rich_repr__(self) -> Iterator[str]:
+        yield self.request
+
     @property
     def opened(self) -> bool:
-        """Whether everything that was asked for was opened."""
-        return all(answer.answer == "opened" for answer in self.answers)
+        """Whether everything that was asked for was opened, and something was."""
+        return bool(self.answers) and all(answer.answer == "opened" for answer in self.answers)
 
 
 def printable(text: str) -> bool:

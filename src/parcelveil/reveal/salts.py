@@ -35,7 +35,9 @@ def read_salts(log: Log, who: Credentials, *, entry: int | None = None, waybill:
         elif not register.enrolled(member, who.device, who.device_key.value):
             problem = "the device is not enrolled for this member of staff"
         action = "salts-refused" if problem else "salts-read"
-        detail = "" if entry is None else str(entry)
+        size = batch.tx.log_state().size
+        # A number is only logged when it is an entry's: whatever else was typed is not.
+        detail = "waybill" if waybill is not None else "" if entry is None or not 0 <= entry < size else str(entry)
         batch.append(KeyEvent(time=batch.time, action=action, actor=member.handle, detail=detail))
         rows = []
         if not problem:

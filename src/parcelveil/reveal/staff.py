@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -28,10 +29,13 @@ from parcelveil.audit.log import Batch, Log
 from parcelveil.errors import PolicyError
 from parcelveil.ports import DeviceRow, StaffRow, Transaction
 from parcelveil.reveal.request import printable
-from parcelveil.reveal.scenes import MOST_ACTOR_DAY, Scenes
+from parcelveil.reveal.scenes import MOST_ACTOR_DAY, Scenes, default_text, parse_scenes
 
 NOBODY = "?"
 KEY_BYTES = 32
+#: What the log calls a device or an outlet has a form in which no name fits, and holds no mobile phone's number.
+_NAME = re.compile(r"(?!.*(?<!\d)1[3-9]\d{9}(?!\d))[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
+_ID_HINT = "use up to 64 letters, digits, '.', '_', ':', '/' and '-', for example pda-7, and no phone number"
 
 
 class Member(NamedTuple):
@@ -75,6 +79,8 @@ class Register:
     def enrolled(self, member: Member, device: str, key: bytes) -> bool:
         """Whether ``device`` is this member's, and holds the key it was given."""
         row = self.devices.get(device)
+        if len(key) != KEY_BYTES:
+            return False
         genuine = hmac.compare_digest(hashlib.sha256(key).digest(), row.key_sha256 if row else bytes(32))
         return row is not None and genuine and row.handle == member.handle
 
@@ -115,10 +121,10 @@ def put(log: Log, scenes: Scenes, hired: Iterable[Hired], *, by: str = "keyholde
 
 
 def _check(line: Hired, scenes: Scenes) -> None:
-    if not printable(line.number) or not all(printable(outlet) for outlet in line.outlets):
-        raise PolicyError(
-            "a staff number or outlet is empty, too long or not printable", hint="use up to 64 characters"
-        )
+    if not printable(line.number):
+        raise PolicyError("a staff number is empty, too long or not printable", hint="use up to 64 characters")
+    if not all(_NAME.fullmatch(outlet) for outlet in line.outlets):
+        raise PolicyError("an outlet of {number} is no id", hint=_ID_HINT, number=line.number)
     unknown = sorted(line.roles - set(scenes.roles))
     if unknown or not line.roles:
         raise PolicyError(
@@ -140,8 +146,8 @@ def _check(line: Hired, scenes: Scenes) -> None:
 
 def enrol(log: Log, number: str, device: str, *, by: str = "keyholder") -> bytes:
     """Enrol a device for a member; returns its new key, which is kept nowhere else."""
-    if not printable(device):
-        raise PolicyError("a device id is up to 64 printable characters", hint="for example pda-7")
+    if not _NAME.fullmatch(device):
+        raise PolicyError("this is no device id", hint=_ID_HINT)
     key = os.urandom(KEY_BYTES)
     with log.begin() as batch:
         register = Register.of(batch.tx)
@@ -178,10 +184,17 @@ def set_limit(log: Log, number: str, scene: str, limit: int, *, by: str = "keyho
         raise PolicyError("a limit is 0 to {most}", hint="a limit that nobody reaches is none", most=MOST_ACTOR_DAY)
     with log.begin() as batch:
         member = _known(Register.of(batch.tx), number)
+        if scene not in _scenes_in_force(batch.tx):
+            raise PolicyError("there is no such scene", hint="see 'parcelveil scenes list'")
         day = (date(1970, 1, 1) + timedelta(days=batch.day)).isoformat()
         batch.tx.set_limit(member.handle, scene, batch.day, limit)
         batch.append(QuotaChange(time=batch.time, actor=by, target=member.handle, scene=scene, day=day, limit=limit))
     return day
+
+
+def _scenes_in_force(tx: Transaction) -> Scenes:
+    active = [row.scenes for row in tx.policies() if row.state == "active"]
+    return parse_scenes(active[-1] if active else default_text())
 
 
 def _known(register: Register, number: str) -> Member:

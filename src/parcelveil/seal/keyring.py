@@ -328,7 +328,8 @@ class KeyRing:
             for (purpose, period), key in self._pseudonym_rows.items():
                 if key.destroyed_at:
                     continue
-                if FOR_GOOD < period < pseudonyms_before:
+                end = min(pseudonyms_before, period_of(self.today())) if purpose == "salts" else pseudonyms_before
+                if FOR_GOOD < period < end:  # the salts of this month's log entries are still being written
                     tx.put_pseudonym_key(msgspec.structs.replace(key, wrapped_key=b"", destroyed_at=now))
                     continue
                 wrapped = self._rewrapped(old, new, key.wrapped_key, self._context("pseudonym", purpose, period))

@@ -15,22 +15,32 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from parcelveil.seal.kernel import ERASED, HEADER, MALFORMED, NO_EPOCH, SealKeys
+from parcelveil.seal.epoch import SUITE
+from parcelveil.seal.kernel import BUCKETS, ERASED, HEADER, MALFORMED, NO_EPOCH, OVERHEAD, SealKeys
 from parcelveil.waybill import personal_fields
+
+#: Lengths that a sealed value can have.
+_SIZES = pa.array((BUCKETS + OVERHEAD).tolist(), pa.int32())
 
 
 def standing(batch: pa.RecordBatch, keys: SealKeys) -> npt.NDArray[np.uint8]:
-    """For each sealed row ``OK``, ``ERASED`` or ``NO_EPOCH``, without opening anything: whether its key is alive."""
+    """For each sealed row ``OK``, ``ERASED``, ``NO_EPOCH`` or ``MALFORMED``: whether its keys are alive. Opens nothing."""
     status = np.zeros(batch.num_rows, dtype=np.uint8)
     names = [field.name for field in personal_fields(batch.schema)]
     for name in names:
-        heads = pc.binary_slice(batch[name], 0, HEADER.size)
-        for head in pc.unique(heads.drop_null()).to_pylist():
-            rows = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(heads, head), False)))
-            if len(head) < HEADER.size:
+        shaped = np.asarray(pc.is_in(pc.binary_length(batch[name]), _SIZES))
+        _worse(status, np.flatnonzero(np.asarray(batch[name].is_valid()) & ~shaped), MALFORMED)
+        heads = pc.binary_slice(batch[name], 0, HEADER.size).dictionary_encode()
+        codes = np.asarray(heads.indices.fill_null(-1))
+        for code, head in enumerate(heads.dictionary.to_pylist()):
+            rows = np.flatnonzero((codes == code) & shaped)
+            if not rows.size:
+                continue
+            suite, number, _ = HEADER.unpack(head)
+            if suite != SUITE:
                 _worse(status, rows, MALFORMED)
                 continue
-            epoch = keys.epochs.get(HEADER.unpack(head)[1])
+            epoch = keys.epochs.get(number)
             if epoch is None:
                 _worse(status, rows, NO_EPOCH)
                 continue
