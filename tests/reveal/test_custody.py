@@ -398,7 +398,7 @@ def test_any_stream_of_events_answers_like_the_reference(
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(LOADS, st.sampled_from([1, 3, 9, 1000]), st.integers(1, 3))
 def test_many_more_streams(tmp_path_factory: pytest.TempPathFactory, loads: Loads, flush: int, most: int) -> None:
     compare(tmp_path_factory.mktemp("c"), loads, flush, most)

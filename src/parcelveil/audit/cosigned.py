@@ -80,6 +80,6 @@ def _only(text: str, key: VerifierKey) -> str:
 
 def _line_of(text: str, key: VerifierKey) -> str:
     """The signature line of ``key`` in a note that is verified: the newest, if there are several."""
-    body, signatures = split_note(text)
+    _, signatures = split_note(text)
     data = max(data for name, key_id, data in signatures if (name, key_id) == (key.name, key.key_id))
     return f"— {key.name} {b64encode(key.key_id + data).decode()}\n"

@@ -273,6 +273,8 @@ class Log:
             found = place.read_text("ascii", errors="replace")
         except FileNotFoundError:
             found = ""
+        except OSError as error:
+            raise _unwritable(error) from None
         if found != wanted:
             if found:
                 raise ForkError("the folder holds another log's key", hint="give this log a folder of its own")

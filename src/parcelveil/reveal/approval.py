@@ -21,7 +21,7 @@ from parcelveil.audit.entry import Approval
 from parcelveil.audit.log import Batch, Log
 from parcelveil.errors import PolicyError
 from parcelveil.ports import ApprovalRow
-from parcelveil.reveal.request import Credentials, Request
+from parcelveil.reveal.request import Credentials, Request, printable
 from parcelveil.reveal.rulebook import Rulebook
 from parcelveil.reveal.staff import Member
 
@@ -118,7 +118,7 @@ def decide(desk_log: Log, rulebook: Rulebook, id: str, who: Credentials, *, reje
     with desk_log.begin() as batch:
         rulebook.follow(batch.tx)
         member = rulebook.register.member(who.actor)
-        row = batch.tx.approval(id)
+        row = batch.tx.approval(id) if printable(id) else None
         if row is not None:
             row = expired(batch, row)
         problem = _problem(rulebook, row, member, who)

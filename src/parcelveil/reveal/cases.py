@@ -11,6 +11,7 @@ Nothing here decides, logs or opens: :mod:`~parcelveil.reveal.desk` does.
 
 from __future__ import annotations
 
+import copy
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -192,3 +193,11 @@ def parts(requests: list[Request]) -> Iterator[list[Request]]:
         weight += more
     if part:
         yield part
+
+
+def own(error: Exception) -> Exception:
+    """A copy of an error that several are told, so that their tracebacks do not grow together."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001  it does not take its own arguments
+        return error

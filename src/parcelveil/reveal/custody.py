@@ -56,6 +56,8 @@ from parcelveil.reveal.custody_load import CODES, Hashes, Loaded, texts, words
 from parcelveil.reveal.segments import HOLDER, LATEST, PLACE, ROUTE, Words, find, steps, times
 from parcelveil.seal.siv import Bytes2D
 
+__all__ = ["STATES", "TOLERANCE", "Custody", "Facts", "Loaded", "Where", "micros"]
+
 Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint32]
 
@@ -320,6 +322,3 @@ def _tickets_fit(
     fits = np.zeros(len(parcels), np.bool_)
     fits[at] = opened
     return fits
-
-
-__all__ = ["STATES", "TOLERANCE", "Custody", "Facts", "Loaded", "Where", "micros"]

@@ -23,7 +23,6 @@ must be (custody, erased, unknown). What is asked is compared with the facts in
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -44,6 +43,7 @@ from parcelveil.reveal.cases import (
     Verdict,
     base_facts,
     custody_bits,
+    own,
     parts,
     rows_at,
     verdict_of,
@@ -69,6 +69,7 @@ _STANDING = {
     kernel.NO_EPOCH: Verdict("erased", "erased", ()),  # its whole day was
     kernel.MALFORMED: Verdict("refused", "value-changed", ()),
 }
+_NO_WAYBILL = Verdict("refused", "no-waybill", ())
 _UNKNOWN = Verdict("unknown", "unknown-waybill", ())
 _CHANGED = Verdict("refused", "value-changed", ())
 _FAILED = Verdict("refused", "desk-error", ())
@@ -98,6 +99,7 @@ class Desk:
     def search(self, asked: Search, country: str) -> Answers:
         """Answer one search by phone or e-mail; see :mod:`~parcelveil.reveal.search`."""
         with self._turn:
+            self._ring.refresh()  # another process may have rotated, or begun a month
             return self._searcher.search(asked, country)
 
     def explain(self, request: Request, language: str = "en") -> list[tuple[str, list[str]]]:
@@ -132,7 +134,7 @@ class Desk:
         try:
             return self._run_together(requests)
         except _EVERYBODYS as error:
-            return [_own(error) for _ in requests]
+            return [own(error) for _ in requests]
         except Exception as error:  # noqa: BLE001  whatever it is, it is one request's
             if len(requests) == 1:
                 return [self._failed(requests[0], error)]
@@ -270,7 +272,7 @@ class Desk:
         for i, verdict in enumerate(case.verdicts):
             groups.setdefault(verdict, []).append(i)
         if not groups:  # nothing asked for: refused as a whole
-            groups[Verdict("refused", "no-waybill", ())] = []
+            groups[_NO_WAYBILL] = []
         unnamed = case.asked - len(case.waybills)  # beyond any bound: counted, but not named
         for verdict, places in groups.items():
             for start in range(0, len(places) or 1, MAX_SUBJECTS):
@@ -383,7 +385,7 @@ class Desk:
                         case.told.append(batch.append(entry, [("waybill", case.waybills[i]) for i in part]))
         except Exception as error:  # noqa: BLE001  the others' looks are logged, and theirs to see
             for case in changed:
-                case.error = _own(error)
+                case.error = own(error)
             return
         for case in changed:
             case.receipts += [batch.receipt(index) for index in case.told]
@@ -393,13 +395,7 @@ class Desk:
             Answer(waybill=number, answer=v.answer, reason=v.reason, rules=v.rules, values=values)  # type: ignore[arg-type]
             for number, v, values in zip(case.waybills, case.verdicts, case.values, strict=True)
         ]
+        if not answers:
+            answers = [Answer(waybill="", answer="refused", reason=_NO_WAYBILL.reason)]
         receipts = [batch.receipt(index) for index in case.entries] + case.receipts
         return Answers(request=case.id, answers=answers, receipts=receipts, approval=case.approval, left=case.left)
-
-
-def _own(error: Exception) -> Exception:
-    """A copy of an error that several are told, so that their tracebacks do not grow together."""
-    try:
-        return copy.copy(error)
-    except Exception:  # noqa: BLE001  it does not take its own arguments
-        return error

@@ -119,8 +119,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def opened(self) -> bool:
-        """Whether everything that was asked for was opened, and something was."""
-        return bool(self.answers) and all(answer.answer == "opened" for answer in self.answers)
+        """Whether everything that was asked for was opened."""
+        return all(answer.answer == "opened" for answer in self.answers)
 
 
 def printable(text: str) -> bool:

@@ -116,7 +116,8 @@ def approve(log: Log, version: int, who: Credentials, *, reject: bool = False) -
                 problem = "nobody approves their own proposal"
             if not problem:
                 _replace(batch.tx, rows.values(), row, member, reject=reject)
-        index = _log(batch, "refused" if problem else action, version, member.handle, digest)
+        # A version that is none was typed by somebody, and is not logged.
+        index = _log(batch, "refused" if problem else action, version if row else 0, member.handle, digest)
     if problem:
         raise PolicyError("not approved: {why}", hint="the attempt was logged", why=problem)
     return batch.receipt(index)

@@ -15,7 +15,7 @@ from parcelveil.audit.entry import KeyEvent
 from parcelveil.audit.log import Log
 from parcelveil.audit.subjects import Subject
 from parcelveil.errors import PolicyError
-from parcelveil.reveal.request import Credentials
+from parcelveil.reveal.request import Credentials, printable
 from parcelveil.reveal.staff import Register
 
 KEEPER, AUDITOR = "salt_keeper", "auditor"
@@ -23,7 +23,7 @@ KEEPER, AUDITOR = "salt_keeper", "auditor"
 
 def read_salts(log: Log, who: Credentials, *, entry: int | None = None, waybill: str | None = None) -> list[Subject]:
     """The subjects of an entry, or those of all entries about a waybill. Raises PolicyError, and logs that too."""
-    tokens = log.subjects.tokens([("waybill", waybill)]) if waybill is not None else []
+    tokens = log.subjects.tokens([("waybill", waybill)]) if waybill is not None and printable(waybill) else []
     with log.begin() as batch:
         register = Register.of(batch.tx)
         member = register.member(who.actor)
@@ -35,9 +35,9 @@ def read_salts(log: Log, who: Credentials, *, entry: int | None = None, waybill:
         elif not register.enrolled(member, who.device, who.device_key.value):
             problem = "the device is not enrolled for this member of staff"
         action = "salts-refused" if problem else "salts-read"
-        size = batch.tx.log_state().size
-        # A number is only logged when it is an entry's: whatever else was typed is not.
-        detail = "waybill" if waybill is not None else "" if entry is None or not 0 <= entry < size else str(entry)
+        if entry is not None and not 0 <= entry < batch.tx.log_state().size:
+            entry = None  # no entry's number: whatever it is, it was typed by somebody, and is not logged
+        detail = "waybill" if waybill is not None else "" if entry is None else str(entry)
         batch.append(KeyEvent(time=batch.time, action=action, actor=member.handle, detail=detail))
         rows = []
         if not problem:
