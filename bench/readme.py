@@ -1,6 +1,6 @@
 """Writes measured tables into README.md: ``python bench/seal.py | python bench/readme.py bench``.
 
-Takes the Markdown table (for ``bench``) or all lines (for ``demo``) of standard input and puts them between the
+Takes the Markdown table (for ``bench``, ``bench-reveal``, ``bench-custody``) or all lines (for ``demo``) of standard input and puts them between the
 markers of that name.
 """
 
@@ -22,7 +22,7 @@ def put(section: str, text: str) -> None:
 
 if __name__ == "__main__":
     section, text = sys.argv[1], sys.stdin.read()
-    if section == "bench":
+    if section.startswith("bench"):
         put(section, "".join(line + "\n" for line in text.splitlines() if line.startswith("|")))
     else:
         put(section, "```\n" + text.rstrip() + "\n```\n")

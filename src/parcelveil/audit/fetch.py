@@ -17,6 +17,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,16 +51,24 @@ def unreadable(path: str, why: str) -> LogError:
 
 def directory(folder: Path) -> Fetch:
     """Read a log from a directory. Follows no symbolic link below ``folder`` and opens regular files only."""
+    return _Directory(folder)
 
-    def fetch(path: str) -> bytes | None:
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """What :func:`directory` returns. Can be pickled, so that other processes may help to read."""
+
+    folder: Path
+
+    def __call__(self, path: str) -> bytes | None:
         limit = _limit(path)
         try:
-            fd = _open(folder, path.split("/"))
+            fd = _open(self.folder, path.split("/"))
             try:
-                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                about = os.fstat(fd)
+                if not stat.S_ISREG(about.st_mode):
                     raise unreadable(path, "not a regular file")
-                with os.fdopen(fd, "rb", closefd=False) as file:
-                    data = file.read(limit + 1)
+                data = _read(fd, about.st_size, limit)
             finally:
                 os.close(fd)
         except FileNotFoundError:
@@ -70,7 +79,13 @@ def directory(folder: Path) -> Fetch:
             raise unreadable(path, "too long")
         return data
 
-    return fetch
+
+def _read(fd: int, size: int, limit: int) -> bytes:
+    """A file that had ``size`` bytes just now, to its end, or one byte more than ``limit``."""
+    data = os.read(fd, min(size, limit) + 1)  # no more: a buffer of the limit costs more than the reading
+    while len(data) <= limit and (more := os.read(fd, min(limit + 1 - len(data), 1 << 20))):
+        data += more
+    return data
 
 
 def _open(folder: Path, steps: list[str]) -> int:
@@ -96,9 +111,6 @@ def http(url: str, timeout: float = 10.0) -> Fetch:
     size is bounded, before and after decompression. A missing file (404, 410) is None; what else is no answer, a
     LogError.
     """
-    import urllib.error
-    import urllib.request
-    from http.client import HTTPException
     from urllib.parse import urlsplit
 
     try:
@@ -108,27 +120,44 @@ def http(url: str, timeout: float = 10.0) -> Fetch:
         fits = False
     if not fits or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
         raise LogError("no address of a log", hint="write http(s)://host/path, without user name, ? and #")
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
+    return _Http(url, timeout)
 
-    def fetch(path: str) -> bytes | None:
+
+class _Http:
+    """What :func:`http` returns. Can be pickled, so that other processes may help to read."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        import urllib.request
+
+        self._url, self._timeout = url, timeout
+        self._opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.ProxyHandler(),
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+        ):
+            self._opener.add_handler(handler)
+
+    def __reduce__(self) -> tuple[type[_Http], tuple[str, float]]:
+        return _Http, (self._url, self._timeout)
+
+    def __call__(self, path: str) -> bytes | None:
+        import urllib.error
+        import urllib.request
+        from http.client import HTTPException
+
         limit = _limit(path)
-        request = urllib.request.Request(  # noqa: S310 - http and https only, see above
-            f"{url.rstrip('/')}/{path}", headers={"Accept-Encoding": "gzip, identity", "User-Agent": "parcelveil"}
+        request = urllib.request.Request(  # noqa: S310 - http and https only, see http()
+            f"{self._url.rstrip('/')}/{path}", headers={"Accept-Encoding": "gzip, identity", "User-Agent": "parcelveil"}
         )
         try:
-            with opener.open(request, timeout=timeout) as answer:
+            with self._opener.open(request, timeout=self._timeout) as answer:
                 if answer.status != 200:
                     raise unreadable(path, f"the server answers {answer.status}")
                 # Incompressible bytes grow a little when they are compressed.
-                data = _body(answer, limit + limit // 100 + 1000, time.monotonic() + 10 * timeout)
+                data = _body(answer, limit + limit // 100 + 1000, time.monotonic() + 10 * self._timeout)
                 coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         except urllib.error.HTTPError as error:
             error.close()
@@ -146,8 +175,6 @@ def http(url: str, timeout: float = 10.0) -> Fetch:
         if len(data) > limit:
             raise unreadable(path, "too long")
         return data
-
-    return fetch
 
 
 def _body(answer: HTTPResponse, limit: int, deadline: float) -> bytes:

@@ -313,17 +313,18 @@ class Log:
         witnesses signed too, when it covers the entry, else under the newest checkpoint."""
         self.publish()
         checkpoint, text = self._published()
+        published = checkpoint.size
         if cosigned:
             try:
                 older = read_checkpoint(cosigned, self.signer.key)
             except ProofError as error:
                 raise LogError("the cosigned checkpoint does not verify: {why}", why=error) from None
-            if index < older.size <= checkpoint.size:
+            if index < older.size <= published:
                 checkpoint, text = older, cosigned
         size = checkpoint.size
         if not 0 <= index < size:
             raise LogError("the log has no entry {index} yet", hint="it has {size} entries", index=index, size=size)
-        reader = tiles.TileReader(tiles.directory(self.folder), size)
+        reader = tiles.TileReader(tiles.directory(self.folder), published)
         made = receipt_text(reader.entry(index), index, inclusion_path(index, size, reader.node), text)
         try:
             verify_receipt(made, self.signer.key)

@@ -14,6 +14,8 @@ Who has the workspace gives more: ``tail`` (entries that are durable in the stor
 (every checkpoint the log ever signed) and, for a pruned log, ``minimum``. Each receipt in the world rests on one of
 those heads, so a log in which they all hold contradicts no receipt.
 
+A long log is read by as many processes as there are cores; what they report is the same.
+
 What this cannot show: that the log never had another history which it showed to somebody else, or that its newest
 entries were not cut off together with the checkpoint and all backups. For that there is
 :mod:`parcelveil.audit.witness`.
@@ -21,22 +23,26 @@ entries were not cut off together with the checkpoint and all backups. For that 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from heapq import merge
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from parcelveil.audit.bundles import Block, Hashed, Published, hash_rows, hashed, leaf_hashes, peaks
 from parcelveil.audit.proof import Checkpoint, ProofError, VerifierKey, node_hash, read_checkpoint
 from parcelveil.audit.tally import Tally
-from parcelveil.audit.tiles import Fetch, entries_path, tile_path
-from parcelveil.audit.tree import EMPTY
+from parcelveil.audit.tiles import WIDTH, Fetch, tile_path
+from parcelveil.audit.tree import EMPTY, HASH_BYTES
 from parcelveil.errors import LogError
 
-_WIDTH = 256  # hashes in a full tile, entries in a full bundle
-_HASH = 32
-# Copies of a hash that has begun cost a third less than new ones: OpenSSL need not look its algorithm up again.
-_leaf_begun, _node_begun = sha256(b"\0"), sha256(b"\1")
+if TYPE_CHECKING:
+    from parcelveil.audit.workers import Crew
+
+#: A log of fewer published entries is read before a second process has started.
+_WORTH_WORKERS = 50_000
+_Head = tuple[int, bool, bytes]  # size, whether it is the published checkpoint, root
 
 
 class Verdict(NamedTuple):
@@ -68,6 +74,7 @@ def verify_log(
     deep: bool = False,
     progress: Callable[[int], None] | None = None,
     on_entry: Callable[[int, bytes], None] | None = None,
+    workers: int | None = None,
 ) -> Verdict:
     """Read everything again; return what is there, or raise :class:`~parcelveil.errors.LogError` for the first
     thing that does not hold, named in one line: which entry, which tile, which checkpoint.
@@ -87,11 +94,21 @@ def verify_log(
     one of ``offset_minutes`` east of UTC. ``progress`` gets the number of entries read so far, after each
     bundle. ``on_entry`` gets each index and entry **before the root over it is compared**: use what it collected
     only when this function has returned.
+
+    ``workers``: how many processes read and hash; 1 means this one alone. By default, one for each core that this
+    process may use when more than 50,000 entries are to be read. They read through copies of ``fetch``:
+    with one that cannot be pickled, and with ``on_entry``, this process reads alone. Raises ValueError below 1.
     """
+    if workers is not None and workers < 1:
+        raise ValueError("at least one process must read")
     checkpoint = published_checkpoint(fetch, log_key)
     reading = _Reading(fetch, checkpoint, tail, checkpoint.size if tail_from is None else tail_from, minimum)
     reading.tally = Tally(offset_minutes=offset_minutes, deep=deep)
-    reading.run(heads, progress, on_entry)
+    if on_entry:
+        workers = 1
+    elif workers is None:
+        workers = _cores() if reading.published - reading.start > _WORTH_WORKERS else 1
+    reading.run(heads, progress, on_entry, workers)
     return reading.verdict()
 
 
@@ -113,51 +130,51 @@ def published_checkpoint(fetch: Fetch, log_key: VerifierKey) -> Checkpoint:
     return found
 
 
-def _entries(data: bytes) -> list[bytes]:
-    """As :func:`~parcelveil.audit.tiles.unbundle`, in half the time: of a whole log, that shows."""
-    at, end = 0, len(data) - 1
-    found: list[bytes] = []
-    add = found.append
-    while at < end:
-        start = at + 2
-        at = start + (data[at] << 8 | data[at + 1])
-        add(data[start:at])
-    if at != len(data):
-        raise ValueError("ends within an entry")
-    return found
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _leaves(entries: Sequence[bytes]) -> list[bytes]:
-    copy = _leaf_begun.copy
-    found: list[bytes] = []
-    add = found.append
-    for data in entries:
-        begun = copy()
-        begun.update(data)
-        add(begun.digest())
-    return found
+class _Heads:
+    """The signed heads in the order given: the next one, and a look ahead at the sizes of those that follow."""
+
+    def __init__(self, signed: Iterator[_Head]) -> None:
+        self._signed = signed
+        self._waiting: deque[_Head] = deque()
+        self._unseen: deque[int] = deque()  # sizes that were drawn and not asked for yet
+
+    def _draw(self) -> bool:
+        head = next(self._signed, None)
+        if head:
+            self._waiting.append(head)
+            self._unseen.append(head[0])
+        return head is not None
+
+    @property
+    def next(self) -> _Head | None:
+        return self._waiting[0] if self._waiting or self._draw() else None
+
+    def pop(self) -> None:
+        self._waiting.popleft()
+
+    def sizes(self, end: int) -> list[int]:
+        """The sizes of the heads up to the first beyond ``end``, but those given in an earlier answer."""
+        while (not self._unseen or self._unseen[-1] <= end) and self._draw():
+            pass
+        found = []
+        while self._unseen and self._unseen[0] <= end:
+            found.append(self._unseen.popleft())
+        return found
 
 
-def _rows(leaves: list[bytes]) -> list[list[bytes]]:
-    """The leaves, and above them the hashes of their complete pairs, up to the last row that has any."""
-    copy, row, rows = _node_begun.copy, leaves, [leaves]
-    while len(row) > 1:
-        pairs = iter(row)
-        above: list[bytes] = []
-        add = above.append
-        for left, right in zip(pairs, pairs, strict=False):
-            begun = copy()
-            begun.update(left + right)
-            add(begun.digest())
-        rows.append(row := above)
-    return rows
-
-
-def _peaks(rows: list[list[bytes]], width: int) -> list[bytes]:
-    """The roots of the largest complete subtrees over the first ``width`` leaves of ``rows``, left to right."""
-    return [
-        rows[height][(width >> height) - 1] for height in reversed(range(width.bit_length())) if width >> height & 1
-    ]
+def _widths(heads: _Heads, n: int, count: int) -> list[bytes]:
+    """For ``count`` bundles from ``n`` on: after how many of its entries (1 to 255) heads were signed."""
+    found: list[set[int]] = [set() for _ in range(count)]
+    for size in heads.sizes((n + count) * WIDTH):
+        bundle, width = divmod(size, WIDTH)
+        if width and n <= bundle:  # a smaller one is out of order, and refused in its turn
+            found[bundle - n].add(width)
+    return list(map(bytes, found))
 
 
 class _Reading:
@@ -166,7 +183,7 @@ class _Reading:
     def __init__(
         self, fetch: Fetch, checkpoint: Checkpoint, tail: Sequence[bytes], tail_from: int, minimum: int
     ) -> None:
-        self.fetch, self.checkpoint, self.published = fetch, checkpoint, checkpoint.size
+        self.log, self.checkpoint, self.published = Published(fetch, checkpoint.size), checkpoint, checkpoint.size
         if not 0 <= tail_from <= self.published:
             raise LogError(
                 "the folder holds {size} entries and the store begins at entry {first}: those between are missing",
@@ -177,7 +194,7 @@ class _Reading:
         self.overlap, self.tail_from = tail[: self.published - tail_from], tail_from
         self.tail = tail[self.published - tail_from :]
         self.size = self.published + len(self.tail)
-        self.start = minimum // _WIDTH * _WIDTH
+        self.start = minimum // WIDTH * WIDTH
         if not 0 <= minimum <= self.published:
             raise LogError(
                 "a log of {size} entries cannot be pruned up to {minimum}", size=self.published, minimum=minimum
@@ -194,73 +211,44 @@ class _Reading:
         level = 1
         while self.start >> 8 * level:
             width, n = self.start >> 8 * level & 255, self.start >> 8 * (level + 1)
-            kept = self._tile(level, n) if width else b""
-            row = [kept[at : at + _HASH] for at in range(0, width * _HASH, _HASH)]
+            kept = self.log.tile(level, n) if width else b""
+            row = [kept[at : at + HASH_BYTES] for at in range(0, width * HASH_BYTES, HASH_BYTES)]
             self.level.append(row)
-            self.stack[:0] = _peaks(_rows(row), width)
+            self.stack[:0] = peaks(hash_rows(row), width)
             level += 1
-
-    def _width(self, level: int, n: int) -> int:
-        """How many hashes of that tile are published."""
-        return max(0, min(_WIDTH, (self.published >> 8 * level) - n * _WIDTH))
-
-    def _get(self, path: Callable[[int], str], width: int) -> tuple[str, bytes, int]:
-        """A tile or bundle of ``width``, or the full one that has replaced it: its path, bytes and width."""
-        for wide in dict.fromkeys((width, _WIDTH)):
-            data = self.fetch(path(wide))
-            if data is not None:
-                return path(wide), data, wide
-        raise LogError("{path} is missing", hint="restore it from a backup or a mirror of the log", path=path(width))
-
-    def _tile(self, level: int, n: int) -> bytes:
-        """The published hashes of a tile, one after the other."""
-        width = self._width(level, n)
-        path, data, wide = self._get(lambda w: tile_path(level, n, w), width)
-        if len(data) != wide * _HASH:
-            raise LogError("{path} has {bytes} bytes, not {right}", path=path, bytes=len(data), right=wide * _HASH)
-        return data[: width * _HASH]
-
-    def _bundle(self, n: int, width: int) -> list[bytes]:
-        path, data, wide = self._get(lambda w: entries_path(n, w), width)
-        try:
-            entries = _entries(data)
-        except ValueError:
-            raise LogError("{path} is not a bundle of entries", hint="it was changed or cut off", path=path) from None
-        if len(entries) != wide:
-            raise LogError("{path} has {count} entries, not {right}", path=path, count=len(entries), right=wide)
-        return entries[:width]
 
     def run(
         self,
-        heads: Iterable[tuple[int, bytes]],
+        signed: Iterable[tuple[int, bytes]],
         progress: Callable[[int], None] | None,
         on_entry: Callable[[int, bytes], None] | None,
+        workers: int,
     ) -> None:
-        signed = merge(((size, False, root) for size, root in heads), [(self.published, True, self.checkpoint.root)])
-        head = next(signed, None)
-        while head and head[0] < self.start:
-            self.too_old, head = self.too_old + 1, next(signed, None)
-        for first in range(self.start, self.size + 1, _WIDTH):
-            entries, leaves = self._chunk(first)
-            rows = _rows(leaves)
-            end = first + len(leaves)
-            while head and head[0] <= end:
-                self._head(head, first, rows)
-                last, head = head[0], next(signed, None)
-                if head and head[0] < last:
-                    raise LogError("the list of signed checkpoints is not in order")
-            if on_entry:
-                for index, data in enumerate(entries, first):
-                    on_entry(index, data)
-            if len(leaves) == _WIDTH:
-                self._full_tile(first >> 8, rows[8][0])
-            else:
-                self.root = self._root(rows, len(leaves))
-            if progress and entries:
-                progress(end - self.start)
+        heads = _Heads(
+            merge(((size, False, root) for size, root in signed), [(self.published, True, self.checkpoint.root)])
+        )
+        while (head := heads.next) and head[0] < self.start:
+            self.too_old += 1
+            heads.pop()
+        first = self.start
+        with closing(self._bundles(heads, on_entry, workers)) as bundles:
+            for found in bundles:
+                end = first + found.width
+                while (head := heads.next) and head[0] <= end:
+                    self._head(head, head[0] - first, found)
+                    heads.pop()
+                    if (after := heads.next) and after[0] < head[0]:
+                        raise LogError("the list of signed checkpoints is not in order")
+                if found.width == WIDTH:
+                    self._full_tile(first >> 8, found.root)
+                else:
+                    self.root = self._root(found, found.width)
+                if progress and found.width:
+                    progress(end - self.start)
+                first = end
         for level, row in enumerate(self.level, 1):
             self._compare(level, self.size >> 8 * (level + 1), row)
-        if head:
+        if head := heads.next:
             raise LogError(
                 "the log is shorter than a checkpoint it signed: {size} entries, and one of {head} was signed",
                 hint="entries at the end are missing: they were cut off, or an old backup was restored",
@@ -268,44 +256,73 @@ class _Reading:
                 head=head[0],
             )
 
-    def _chunk(self, first: int) -> tuple[Sequence[bytes], list[bytes]]:
-        """The entries from ``first``, at most a bundle of them, and their hashes, checked against the tiles."""
-        width, n = self._width(0, first >> 8), first >> 8
-        entries: Sequence[bytes] = self._bundle(n, width) if width else []
-        if width < _WIDTH:
+    def _bundles(
+        self, heads: _Heads, on_entry: Callable[[int, bytes], None] | None, workers: int
+    ) -> Generator[Hashed, None, None]:
+        """What every bundle holds, in order; the last one is not full, or empty."""
+        first = self.start
+        # Workers see neither the store's entries nor partial tiles.
+        shared = (min(self.tail_from, self.published) if self.overlap else self.published) - first
+        if workers > 1 and shared >= WIDTH:
+            from parcelveil.audit.workers import Crew  # slow to import, and a short log needs none
+
+            crew = Crew.start(min(workers, shared // WIDTH), self.log, self.tally.empty())
+            if crew:
+                with crew:
+                    yield from self._by(crew, heads, shared // WIDTH)
+                first += shared // WIDTH * WIDTH
+        for n in range(first // WIDTH, self.size // WIDTH + 1):
+            yield self._bundle(n, _widths(heads, n, 1)[0], on_entry)
+
+    def _by(self, crew: Crew, heads: _Heads, count: int) -> Iterator[Hashed]:
+        """What workers find in the first ``count`` bundles. Where they find fault, this process looks again."""
+        at = self.start // WIDTH
+        end, step = at + count, crew.step(count)
+        sent: deque[Block] = deque()
+        while sent or at < end:
+            while at < end and crew.has_room:
+                sent.append(Block(at, _widths(heads, at, min(step, end - at))))
+                crew.send(sent[-1])
+                at += len(sent[-1].widths)
+            block, read = sent.popleft(), crew.receive()
+            if read and self.tally.append(read.tally):
+                yield from read.bundles
+            else:
+                for n, widths in enumerate(block.widths, block.first):
+                    yield self._bundle(n, widths)
+
+    def _bundle(self, n: int, widths: bytes, on_entry: Callable[[int, bytes], None] | None = None) -> Hashed:
+        """The entries of bundle ``n`` and of the tail in its place, hashed, and checked against tile and store."""
+        first, width = n * WIDTH, self.log.width(0, n)
+        entries: Sequence[bytes] = self.log.bundle(n, width) if width else []
+        if width < WIDTH:
             begin = max(0, first - self.published)
-            entries = [*entries, *self.tail[begin : begin + _WIDTH - width]]
-        leaves = _leaves(entries)
-        if width and b"".join(leaves[:width]) != (tile := self._tile(0, n)):
-            at = next(i for i in range(width) if leaves[i] != tile[i * _HASH : i * _HASH + _HASH])
-            raise LogError(
-                "entry {index} was changed: {bundle} and {tile} do not agree",
-                hint="a mirror, a backup or a receipt shows which of them is right",
-                index=first + at,
-                bundle=entries_path(n, width),
-                tile=tile_path(0, n, width),
-            )
+            entries = [*entries, *self.tail[begin : begin + WIDTH - width]]
+        leaves = leaf_hashes(entries)
+        if width:
+            self.log.compare_leaves(n, leaves[:width])
         if self.overlap and first + width > self.tail_from:
             begin = max(first, self.tail_from)
             known = self.overlap[begin - self.tail_from : first + width - self.tail_from]
             for index, (ours, theirs) in enumerate(zip(entries[begin - first :], known, strict=False), begin):
                 if ours != theirs:
                     raise LogError("entry {index} was changed: the folder and the store do not agree", index=index)
-        if entries:
-            self.tally.add(first, entries)
-        return entries, leaves
+        self.tally.add(first, entries)
+        if on_entry:
+            for index, data in enumerate(entries, first):
+                on_entry(index, data)
+        return hashed(leaves, widths)
 
-    def _root(self, rows: list[list[bytes]], width: int) -> bytes:
+    def _root(self, found: Hashed, width: int) -> bytes:
         """The root of the tree that ends after ``width`` leaves of the present bundle."""
-        peaks = self.stack + _peaks(rows, width)
-        node = peaks.pop() if peaks else EMPTY
-        while peaks:
-            node = node_hash(peaks.pop(), node)
+        *left, node = [*self.stack, found.part(width)] if width else self.stack or [EMPTY]
+        for beside in reversed(left):
+            node = node_hash(beside, node)
         return node
 
-    def _head(self, head: tuple[int, bool, bytes], first: int, rows: list[list[bytes]]) -> None:
+    def _head(self, head: _Head, width: int, found: Hashed) -> None:
         size, is_checkpoint, root = head
-        if self._root(rows, size - first) != root:
+        if self._root(found, width) != root:
             raise LogError(
                 "the entries do not give the root of the checkpoint"
                 if is_checkpoint
@@ -326,23 +343,23 @@ class _Reading:
                 self.level.append([])
             row = self.level[level - 1]
             row.append(node)
-            if len(row) < _WIDTH:
+            if len(row) < WIDTH:
                 return
             index >>= 8
             self._compare(level, index, row)
-            self.level[level - 1], node = [], _rows(row)[8][0]
+            self.level[level - 1], node = [], hash_rows(row)[8][0]
 
     def _compare(self, level: int, n: int, row: list[bytes]) -> None:
-        width = self._width(level, n)
-        if not width or (tile := self._tile(level, n)) == b"".join(row[:width]):
+        width = self.log.width(level, n)
+        if not width or (tile := self.log.tile(level, n)) == b"".join(row[:width]):
             return
-        at = next(i for i in range(width) if row[i] != tile[i * _HASH : i * _HASH + _HASH])
+        at = next(i for i in range(width) if row[i] != tile[i * HASH_BYTES : i * HASH_BYTES + HASH_BYTES])
         raise LogError(
             "hash {place} of {path} is not that of {below}: one of them was changed",
             hint="a mirror, a backup or a receipt shows which of them is right",
             place=at,
             path=tile_path(level, n, width),
-            below=tile_path(level - 1, n * _WIDTH + at),
+            below=tile_path(level - 1, n * WIDTH + at),
         )
 
     def verdict(self) -> Verdict:

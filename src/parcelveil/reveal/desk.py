@@ -12,9 +12,9 @@ transaction each request is decided, its quota counted, its approval used up and
 transaction is durable are values opened, and exactly as many as were logged. If anything fails before, nothing is
 opened and nothing counted; if the process dies after, the look is logged and counted though nobody saw it.
 
-What is wrong with one request (a source that cannot read its parcels, a damaged key) is that request's error alone:
-the group is halved until it stands by itself, and its attempt is logged as refused for ``desk-error``. Only when log,
-store, custody index or rules are unusable all get the error, and nothing is opened.
+What is wrong with one request (a source that cannot read its parcels, a damaged key) is that request's error alone,
+and logged as refused for ``desk-error``: the group is halved until it stands by itself. Only when log, store, custody
+index or rules are unusable all get the error.
 
 A request is decided as a whole where it can be (who, role, device, scene, fields), and waybill by waybill where it
 must be (custody, erased, unknown). What is asked is compared with the facts in
@@ -174,8 +174,7 @@ class Desk:
         custody = custody_bits(self._custody, cases, rows.numbers, batch.time)
         for case in cases:
             self._decide(case, rows, custody, batch, key)
-        drawn = sum(case.drawn for case in cases)
-        if drawn:
+        if drawn := sum(case.drawn for case in cases):
             batch.tx.draw(batch.day, drawn)
 
     def _find(self, cases: Sequence[Case]) -> Rows:
