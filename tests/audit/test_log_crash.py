@@ -147,7 +147,7 @@ def killed_at_calls(tmp_path: Path, points: int, lives: int) -> None:
 
 
 def test_t6_killed_at_system_calls(tmp_path: Path) -> None:
-    killed_at_calls(tmp_path, 160, 8)
+    killed_at_calls(tmp_path, 130, 8)
 
 
 @pytest.mark.slow

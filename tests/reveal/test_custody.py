@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from parcelveil.event import NEEDED, POSITIONS, BizStep, Work, work_batch
 from parcelveil.reveal import custody_load, segments
-from parcelveil.reveal.custody import STATES, TOLERANCE, Custody, micros
+from parcelveil.reveal.custody import OUTLET_DAYS, ROUTE_DAYS, STATES, TOLERANCE, Custody, micros
 from parcelveil.reveal.custody_load import Hashes, texts
 from reveal.custody_events import DAY, HOUR, MINUTE, ask, at, event, loaded
 
@@ -123,6 +123,22 @@ def test_handled_for_so_many_days(tmp_path: Path) -> None:
     assert "handled" not in ask(custody, hours=8.01 + 30 * 24)
     assert "handled" not in ask(custody, hours=8.01 + 2 * 24, handled_days=2)
     assert "handled" not in ask(custody, hours=8.01, handled_days=0)
+
+
+def test_t6_custody_ends_by_itself_when_no_event_ends_it(tmp_path: Path) -> None:
+    custody = loaded(
+        tmp_path,
+        event(8, "out_for_delivery", waybill_no="YT1", outlet="A", actor="c1"),
+        event(8, "pickup_assigned", "2", waybill_no="YT2", actor="c1"),
+        event(8, "arrived", "3", waybill_no="YT3", outlet="A"),
+        event(7, "route_assigned", "4", route_id="R", actor="c1"),
+        event(8, "out_for_delivery", "5", waybill_no="YT4", outlet="A", route_id="R"),
+    )
+    for waybill in ("YT1", "YT2", "YT4"):
+        assert "on_route" in ask(custody, waybill, "c1", hours=8 + ROUTE_DAYS * 24)
+        assert "on_route" not in ask(custody, waybill, "c1", hours=8.01 + ROUTE_DAYS * 24)
+    assert "at_outlet" in ask(custody, "YT3", hours=8 + OUTLET_DAYS * 24)
+    assert "at_outlet" not in ask(custody, "YT3", hours=8.01 + OUTLET_DAYS * 24)
 
 
 # -- misuse ------------------------------------------------------------------------------------------------------------

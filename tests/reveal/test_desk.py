@@ -171,7 +171,8 @@ def test_t6_nothing_is_opened_when_the_transaction_fails(
         with pytest.raises(type(error)):
             carrier.look("c-1", "deliver", carrier.numbers[:3])
     assert opened.calls == 0
-    assert carrier.size() == before
+    # At most that it was asked: nothing of the look itself has happened.
+    assert [e.reason for e in carrier.entries(since=before)] in ([], ["desk-error"])  # type: ignore[union-attr]
     assert carrier.balanced() == 0
     again = carrier.look("c-1", "deliver", carrier.numbers[:3])  # and nothing is left locked, or counted
     assert again.opened
@@ -189,8 +190,7 @@ def test_t6_nothing_is_opened_when_the_commit_fails(carrier: Carrier, opened: Op
     with pytest.raises(OutputError, match="full"):
         for _ in range(50):
             carrier.look("c-1", "deliver", ["X" * 60] * 100)
-            seen = opened.calls
-    assert opened.calls == seen == 0
+    assert opened.calls == 0
     with pytest.raises(OutputError):
         carrier.look("c-1", "deliver", carrier.numbers[:90])
     assert opened.calls == 0
@@ -257,21 +257,24 @@ def test_t6_the_entry_is_durable_before_anything_is_opened(carrier: Carrier, mon
 
 def test_t10_values_logged_are_values_opened_after_any_mix(carrier: Carrier, opened: Opened) -> None:
     random = np.random.default_rng(8)
-    people = ["c-1", "c-2", "k-2", "cs-1", "gone-1", "inv-1"]
-    scenes = ["deliver", "contact", "lookup", "claim", "nonsense"]
-    fields = ["to_name", "to_phone", "to_address", "note", "goods_name"]
+    numbers = carrier.numbers
+    usual = [
+        ("c-1", "deliver", numbers[WITH_C1]),
+        ("c-2", "contact", numbers[WITH_C2]),
+        ("k-2", "deliver", numbers[AT_O2]),
+        ("k-2", "lookup", numbers),
+        ("cs-1", "claim", numbers[TICKETED]),
+        ("gone-1", "deliver", numbers[WITH_C1]),
+        ("inv-1", "lawful_request", numbers),
+        ("c-1", "nonsense", numbers),
+    ]
     requests = []
-    for _ in range(120):
-        chosen = random.choice(carrier.numbers, int(random.integers(1, 25))).tolist()
-        if random.random() < 0.5:
-            chosen = carrier.numbers[WITH_C1][: len(chosen)]
-        asked = tuple(random.choice(fields, int(random.integers(1, 4))).tolist())
-        form = str(random.choice(["full", "full", "masked"]))
-        requests.append(
-            carrier.request(
-                str(random.choice(people)), str(random.choice(scenes)), chosen, asked, form=form, ticket=TICKET
-            )
-        )
+    for _ in range(160):
+        person, scene, pool = usual[int(random.integers(len(usual)))]
+        chosen = random.choice(numbers if random.random() < 0.2 else pool, int(random.integers(1, 20))).tolist()
+        asked = ("to_phone",) if random.random() < 0.7 else ("to_phone", "to_address", "goods_name")
+        form = "masked" if random.random() < 0.2 else "full"
+        requests.append(carrier.request(person, scene, chosen, asked, form=form, ticket=TICKET, document="D-1"))
     for start in range(0, len(requests), 17):
         carrier.desk._run(requests[start : start + 17])
     assert carrier.balanced() == opened.values > 50
@@ -351,27 +354,18 @@ def test_t7_another_process_erases_and_the_desk_notices(carrier: Carrier) -> Non
 def test_t7_an_erasure_between_finding_and_logging_is_noticed(carrier: Carrier, opened: Opened) -> None:
     """The desk has found the row alive; another process erases it; then the desk gets its turn at the log."""
     number = carrier.numbers[0]
-    with carrier.open() as other:
+    real = few.standing_few
+    with carrier.open() as other, pytest.MonkeyPatch.context() as patch:
 
-        class Slow(SealedBatch):
-            def find(self, waybill_no: object, columns: object) -> pa.RecordBatch:
-                found = super().find(waybill_no, columns)  # type: ignore[arg-type]
-                if not done:
-                    done.append(True)
-                    # The desk reads the keys' state right after this: let it be the old one.
-                    carrier.workspace.ring.open_keys(kernel.epochs_in(found))
-                    standing = few.standing_few
-                    few.standing_few = lambda *a: (standing(*a), other.erase([number]))[0]
-                    undo.append(standing)
-                return found
+        def overtaken(*rest: object) -> object:
+            status = real(*rest)  # type: ignore[arg-type]
+            patch.undo()
+            other.erase([number])
+            assert status.tolist() == [kernel.OK]
+            return status
 
-        done: list[bool] = []
-        undo: list[object] = []
-        try:
-            desk = carrier.workspace.desk(Slow(carrier.sealed))
-            assert one(desk.look(carrier.request("c-1", "deliver", [number]))) == ("erased", "erased")
-        finally:
-            few.standing_few = undo[0]  # type: ignore[assignment]
+        patch.setattr(few, "standing_few", overtaken)
+        assert one(carrier.look("c-1", "deliver", [number])) == ("erased", "erased")
     assert opened.calls == 0
     assert carrier.balanced() == 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -34,7 +35,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise _unusable(path, error) from None
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._migrate()
@@ -44,6 +45,18 @@ class SqliteStore:
         except BaseException:
             self._db.close()
             raise
+
+    def _write_ahead(self) -> None:
+        """Turn to a write-ahead log. SQLite does not wait by itself while another process opens the same new file."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
 
     def _version(self) -> int:
         """The schema's version."""

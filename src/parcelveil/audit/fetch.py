@@ -16,8 +16,8 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ Fetch = Callable[[str], bytes | None]
 TILE_BYTES = 256 * 32
 BUNDLE_BYTES = 256 * (2 + 65_535)
 _NOTE_BYTES = 4_000_000
+_BELOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MOST_HELD = 8
 #: Small letters, digits, dots and dashes: never ``..``, never a hidden name, never the root.
 _PATH = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,63}/){0,24}[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -54,16 +56,26 @@ def directory(folder: Path) -> Fetch:
     return _Directory(folder)
 
 
-@dataclass(frozen=True, slots=True)
 class _Directory:
     """What :func:`directory` returns. Can be pickled, so that other processes may help to read."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, int] | None = None  # folders that are kept open, see held()
+
+    def __reduce__(self) -> tuple[type[_Directory], tuple[Path]]:
+        return _Directory, (self._folder,)
 
     def __call__(self, path: str) -> bytes | None:
         limit = _limit(path)
+        above, _, name = path.rpartition("/")
         try:
-            fd = _open(self.folder, path.split("/"))
+            at = self._enter(above)
+            try:
+                fd = os.open(name, _BELOW, dir_fd=at)
+            finally:
+                if self._open is None:
+                    os.close(at)
             try:
                 about = os.fstat(fd)
                 if not stat.S_ISREG(about.st_mode):
@@ -79,6 +91,34 @@ class _Directory:
             raise unreadable(path, "too long")
         return data
 
+    def _enter(self, path: str) -> int:
+        """A descriptor of a folder of the log, opened anew or kept open."""
+        if self._open is None:
+            return _walk(self._folder, path)
+        if path not in self._open:
+            if len(self._open) >= _MOST_HELD:
+                self._close()
+            self._open[path] = _walk(self._folder, path)
+        return self._open[path]
+
+    def _close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    @contextmanager
+    def held(self) -> Iterator[_Directory]:
+        copy = _Directory(self._folder)
+        copy._open = {}
+        try:
+            yield copy
+        finally:
+            copy._close()
+
+
+def held(fetch: Fetch) -> AbstractContextManager[Fetch]:
+    """The same fetch, quicker when many files are read: folders of a directory stay open until the context ends."""
+    return fetch.held() if isinstance(fetch, _Directory) else nullcontext(fetch)
+
 
 def _read(fd: int, size: int, limit: int) -> bytes:
     """A file that had ``size`` bytes just now, to its end, or one byte more than ``limit``."""
@@ -88,20 +128,16 @@ def _read(fd: int, size: int, limit: int) -> bytes:
     return data
 
 
-def _open(folder: Path, steps: list[str]) -> int:
-    """A descriptor of the file at the end of ``steps``, walking one folder at a time without following links."""
-    below = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+def _walk(folder: Path, path: str) -> int:
+    """A descriptor of the folder at ``path`` below ``folder``, reached one step at a time without following links."""
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for step in steps[:-1]:
+    for step in path.split("/") if path else ():
         try:
-            down = os.open(step, below | os.O_DIRECTORY, dir_fd=at)
+            down = os.open(step, _BELOW | os.O_DIRECTORY, dir_fd=at)
         finally:
             os.close(at)
         at = down
-    try:
-        return os.open(steps[-1], below, dir_fd=at)
-    finally:
-        os.close(at)
+    return at
 
 
 def http(url: str, timeout: float = 10.0) -> Fetch:

@@ -50,6 +50,8 @@ def prune(log: Log, before: int, keep_days: int, utc_offset_minutes: int) -> Pru
             "entries are kept for {days} days", hint="choose an earlier day, or change audit_days", days=keep_days
         )
     size = log.publish()
+    if not size:
+        return Pruned(0, 0, 0, 0)
     state = log.state()
     fetch = tiles.directory(log.folder)
     minimum = _first_since(tiles.TileReader(fetch, size), state.minimum, size, before) // 256 * 256

@@ -31,6 +31,7 @@ from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
 from parcelveil.audit.bundles import Block, Hashed, Published, hash_rows, hashed, leaf_hashes, peaks
+from parcelveil.audit.fetch import held
 from parcelveil.audit.proof import Checkpoint, ProofError, VerifierKey, node_hash, read_checkpoint
 from parcelveil.audit.tally import Tally
 from parcelveil.audit.tiles import WIDTH, Fetch, tile_path
@@ -102,13 +103,15 @@ def verify_log(
     if workers is not None and workers < 1:
         raise ValueError("at least one process must read")
     checkpoint = published_checkpoint(fetch, log_key)
-    reading = _Reading(fetch, checkpoint, tail, checkpoint.size if tail_from is None else tail_from, minimum)
-    reading.tally = Tally(offset_minutes=offset_minutes, deep=deep)
-    if on_entry:
-        workers = 1
-    elif workers is None:
-        workers = _cores() if reading.published - reading.start > _WORTH_WORKERS else 1
-    reading.run(heads, progress, on_entry, workers)
+    with held(fetch) as quick:
+        begin = checkpoint.size if tail_from is None else tail_from
+        reading = _Reading(quick, checkpoint, tail, begin, minimum)
+        reading.tally = Tally(offset_minutes=offset_minutes, deep=deep)
+        if on_entry:
+            workers = 1
+        elif workers is None:
+            workers = _cores() if reading.published - reading.start > _WORTH_WORKERS else 1
+        reading.run(heads, progress, on_entry, workers)
     return reading.verdict()
 
 

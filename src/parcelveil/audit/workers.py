@@ -27,6 +27,7 @@ from collections import deque
 from typing import BinaryIO, Self
 
 from parcelveil.audit.bundles import Block, Published, ReadBlock, read_block
+from parcelveil.audit.fetch import held
 from parcelveil.audit.tally import Tally
 from parcelveil.errors import LogError
 
@@ -98,7 +99,10 @@ class Crew:
 
     @classmethod
     def start(cls, count: int, log: Published, tally: Tally) -> Self | None:
-        """``count`` workers on ``log`` that count as ``tally``, an empty one, does. None when its ``fetch`` cannot be sent to another process, or none starts."""
+        """``count`` workers on ``log``, who count as ``tally``, an empty one, does.
+
+        None when the log's ``fetch`` cannot be sent to another process, or when none starts.
+        """
         try:
             job = [pickle.dumps(sys.path), pickle.dumps((log, tally))]
         except (pickle.PicklingError, AttributeError, TypeError):
@@ -159,9 +163,11 @@ def work() -> None:
     """What a worker does: answer each block on standard input, until there are no more or nobody listens."""
     try:
         log, tally = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent
-        while True:
-            block: Block = pickle.load(sys.stdin.buffer)  # noqa: S301
-            sys.stdout.buffer.write(pickle.dumps(answer(log, tally, block)))
-            sys.stdout.buffer.flush()
+        with held(log.fetch) as fetch:
+            log = Published(fetch, log.size)
+            while True:
+                block: Block = pickle.load(sys.stdin.buffer)  # noqa: S301
+                sys.stdout.buffer.write(pickle.dumps(answer(log, tally, block)))
+                sys.stdout.buffer.flush()
     except (EOFError, OSError):
         os._exit(0)  # without the noise of a standard output that nobody reads

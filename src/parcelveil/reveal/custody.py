@@ -29,6 +29,9 @@ was loaded, and counts once its time has come. Routes and tickets come from syst
 tomorrow: there only what is not later than ``now`` counts. Questions about a time more than ten minutes before the last
 load are not for this index: it may have dropped what counted then, and says no.
 
+**Custody ends by itself.** A courier's after :data:`ROUTE_DAYS` days without a later event, an outlet's after
+:data:`OUTLET_DAYS`: a lost scan must not keep a door open for years.
+
 **An event that says less gives less.** A position without an outlet, or out for delivery without an actor or route,
 takes away what there was before and gives nothing.
 
@@ -61,6 +64,9 @@ __all__ = ["STATES", "TOLERANCE", "Custody", "Facts", "Loaded", "Where", "micros
 Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint32]
 
+#: How long custody lasts that no later event has ended, in days: a scan that was lost must not keep a door open.
+ROUTE_DAYS = 7
+OUTLET_DAYS = 90
 #: A position may be this much later than now, in microseconds.
 TOLERANCE = 5 * 60 * 1_000_000
 _DAY = 86_400 * 1_000_000
@@ -276,17 +282,17 @@ def _facts(
     parcels = hashes.parcels(waybill_no)
     known, rows = find(view.segments, *_asked(parcels, now + TOLERANCE))
     step = steps(rows)
-    outlet_fits, actor_fits = rows[:, PLACE] == outlets, rows[:, HOLDER] == actors
-    carried = _CARRIED[step]
-    on_route = actor_fits & (carried | (step == CODES[BizStep.PICKUP_ASSIGNED]))
+    age = now - times(rows)
+    outlet_fits, actor_fits = (rows[:, PLACE] == outlets) & (age <= OUTLET_DAYS * _DAY), rows[:, HOLDER] == actors
+    lasting = age <= ROUTE_DAYS * _DAY
+    carried = _CARRIED[step] & lasting
+    on_route = actor_fits & (carried | ((step == CODES[BizStep.PICKUP_ASSIGNED]) & lasting))
     # The rest is asked only where it can still say yes.
     by_route = np.flatnonzero(carried & ~on_route & (rows[:, ROUTE] != 0) & (actors != _NOBODY))
     if by_route.size:
         holders = _route_holders(view, hashes, rows[by_route, ROUTE], now)
         on_route[by_route] = holders == (actors[by_route] if len(actors) == len(rows) else actors)
-    handled = _GONE[step] & outlet_fits
-    if handled.any():
-        handled &= times(rows) >= now - handled_days * _DAY
+    handled = _GONE[step] & (rows[:, PLACE] == outlets) & (age <= handled_days * _DAY)
     named = np.zeros(len(rows), np.bool_)
     if tickets is not None:
         named = _tickets_fit(state, tickets, asked, parcels, actors, now)
