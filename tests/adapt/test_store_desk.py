@@ -328,7 +328,7 @@ def test_t10_settling_beside_a_reader_says_that_it_could_not(tmp_path: Path, mon
     reader.execute("SELECT * FROM meter").fetchall()
     with store.transaction() as tx:
         tx.draw(1, 1)
-    with pytest.raises(OutputError, match="not out of state.db yet"):
+    with pytest.raises(OutputError, match=r"not out of state\.db yet"):
         store.settle()
     reader.execute("COMMIT")
     reader.close()

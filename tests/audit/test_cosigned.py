@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit.kept_log import ORIGIN, SEED, Kept
 
+from audit.kept_log import ORIGIN, SEED, Kept
 from parcelveil.audit import note
 from parcelveil.audit.cosigned import take_over
 from parcelveil.audit.note import COSIGNATURE, Signer, split_note

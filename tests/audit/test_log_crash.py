@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audit.kept_log import Kept, hold
 
+from audit.kept_log import Kept, hold
 from parcelveil.errors import OutputError
 
 _SEPARATOR = "\0"
@@ -151,7 +151,7 @@ def test_t6_killed_at_system_calls(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_t6_killed_at_every_third_system_call(tmp_path: Path) -> None:
+def test_t6_killed_at_many_system_calls(tmp_path: Path) -> None:
     killed_at_calls(tmp_path, 1200, 12)
 
 
@@ -180,7 +180,7 @@ class Events:
         os.fsync = synced
         sys.addaudithook(lambda name, _: self() if name == "open" or name.startswith(("os.", "fcntl.")) else None)
         kept.store._db.set_trace_callback(self)
-        kept.store._db.set_progress_handler(self, 40)
+        kept.store._db.set_progress_handler(self, 10)
 
 
 def with_events(folder: Path, said: Acknowledged, kill_at: int, count: Path | None = None) -> None:
@@ -202,8 +202,9 @@ def killed_at_events(tmp_path: Path, points: int, lives: int) -> None:
     fresh.mkdir()
     assert end(child(lambda: with_events(fresh, Acknowledged(tmp_path / "none"), -1, tmp_path / "count")))
     total = int((tmp_path / "count").read_text())
-    assert total > points
-    chosen = [total * i // points for i in range(points)]
+    assert total > 200
+    chosen = sorted({total * i // points for i in range(points)})
+    points = len(chosen)
     random.Random(8).shuffle(chosen)
     kills = 0
     for start in range(0, points, lives):
@@ -222,7 +223,7 @@ def test_t6_killed_at_statements_and_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_t6_killed_at_many_statements_and_files(tmp_path: Path) -> None:
-    killed_at_events(tmp_path, 600, 12)
+    killed_at_events(tmp_path, 500, 12)
 
 
 # -- at any time, from outside ------------------------------------------------------------------------------------
@@ -245,7 +246,8 @@ def killed_at_random(tmp_path: Path, times: int) -> None:
         time.sleep(chance.uniform(0.002, 0.08))
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        assert not any([end(pid) for pid in pids])
+        ended = [end(pid) for pid in pids]
+        assert ended == [False, False]
         check(folder, said)
     assert len(said.said()) > times
 
@@ -256,7 +258,7 @@ def test_t6_killed_from_outside_at_random(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_t6_killed_from_outside_many_times(tmp_path: Path) -> None:
-    killed_at_random(tmp_path, 200)
+    killed_at_random(tmp_path, 100)
 
 
 # -- power loss: what was not synced is gone, or half written -------------------------------------------------------

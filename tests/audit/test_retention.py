@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit.kept_log import DAY, SECOND, START, Kept, hold
 
+from audit.kept_log import DAY, SECOND, START, Kept, hold
 from parcelveil.audit import tiles
 from parcelveil.audit.proof import verify_receipt
 from parcelveil.audit.receipts import verify_receipts
@@ -177,12 +177,12 @@ def test_of_two_that_prune_at_once_one_does(kept: Kept, monkeypatch: pytest.Monk
     """Else both would take the same values out of the count."""
     other = Kept(kept.folder, kept.clock)
     state = kept.log.state()
-    pruned(other, START + 6 * DAY)
-    monkeypatch.setattr(kept.log, "state", lambda: state)
-    monkeypatch.setattr(tiles, "prune", lambda *_: 0)
-    with pytest.raises(LogError):
-        pruned(kept, START + 6 * DAY)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(tiles, "prune", lambda *_: 0)  # the first has not come to the files yet
+        pruned(other, START + 6 * DAY)
+        patch.setattr(kept.log, "state", lambda: state)  # the second began before
+        with pytest.raises(LogError, match="somebody else is pruning"):
+            pruned(kept, START + 6 * DAY)
     hold(kept)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-from audit.kept_log import Kept, Months
 
+from audit.kept_log import Kept, Months
 from parcelveil.adapt import key_file
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.audit.entry import MAX_SUBJECTS, Look
@@ -216,7 +215,7 @@ def test_t10_a_database_without_the_key_ring_tells_nothing(folder: Path) -> None
         assert not [salt for salt in salts if salt in data]
     everywhere = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert number.encode() not in everywhere and b"DOC-4711" not in everywhere
-    os.unlink(folder / "kek.key")
+    (folder / "kek.key").unlink()
     with pytest.raises(ParcelveilError):
         Workspace.open(folder, lambda: "secret", Day(2026, 10, 5))
 

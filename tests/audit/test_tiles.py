@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import pickle
 import random
 import shutil
 import threading
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parcelveil.audit import fetch as fetch_module
+from parcelveil.audit.fetch import held
 from parcelveil.audit.note import COSIGNATURE, Signer, checkpoint, split_note, with_signature
 from parcelveil.audit.tiles import (
     Fetch,
@@ -821,3 +823,51 @@ def test_fetch_is_a_plain_callable() -> None:
     fetch: Fetch = {"checkpoint": b"x"}.get
     assert fetch("checkpoint") == b"x"
     assert fetch_module.directory is directory
+
+
+def test_fetches_can_be_sent_to_other_processes(tmp_path: Path) -> None:
+    grow(tmp_path, 300)
+    fetch = pickle.loads(pickle.dumps(directory(tmp_path)))
+    assert fetch("checkpoint") == note(300).encode()
+    with held(fetch) as open_folders:
+        open_folders("tile/0/000")
+        assert pickle.loads(pickle.dumps(open_folders))("tile/0/000") == directory(tmp_path)("tile/0/000")
+    with serving(reply(200, b"hello")) as url:
+        assert pickle.loads(pickle.dumps(http(url, 3)))("checkpoint") == b"hello"
+
+
+def test_a_held_directory_reads_the_same_and_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    grow(tmp_path, 300)
+    for n in range(12):
+        (tmp_path / f"tile/{n + 2}").mkdir()
+        (tmp_path / f"tile/{n + 2}/000").write_bytes(bytes(n))
+    (tmp_path / "tile/20").symlink_to(tmp_path / "tile/0")
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+    with pytest.raises(ZeroDivisionError), held(directory(tmp_path)) as fetch:
+        for _ in range(3):
+            for name in ("checkpoint", "absent", "tile/0/000", "tile/absent/x", *(f"tile/{n}/000" for n in range(14))):
+                assert fetch(name) == directory(tmp_path)(name), name
+            with pytest.raises(LogError, match="cannot be read"):
+                fetch("tile/20/000")
+        raise ZeroDivisionError
+    if before:
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    given: Fetch = {"checkpoint": b"x"}.get
+    with held(given) as same:
+        assert same is given
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoint").write_bytes(bytes(5000))
+    real = os.fstat
+
+    def shorter(fd: int) -> os.stat_result:
+        about = list(real(fd))
+        about[6] = 10
+        return os.stat_result(about)
+
+    monkeypatch.setattr(os, "fstat", shorter)
+    assert directory(tmp_path)("checkpoint") == bytes(5000)
+    (tmp_path / "checkpoint").write_bytes(bytes(4_000_001))
+    with pytest.raises(LogError, match="too long"):
+        directory(tmp_path)("checkpoint")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import random
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from audit.made_log import HOUR, SEED, START, MadeLog, made_entry
-from parcelveil.audit import note, tally, tiles
+from parcelveil.audit import bundles, note, tally, tiles, workers
 from parcelveil.audit.entry import KINDS, KeyEvent, Look, encode
 from parcelveil.audit.proof import VerifierKey, leaf_hash
 from parcelveil.audit.receipts import verify_receipts
@@ -33,8 +34,39 @@ def log(tmp_path: Path) -> MadeLog:
     return MadeLog(tmp_path / "log").grow(700).publish()
 
 
+class Colleague(workers._Worker):
+    """A worker without a process of its own: quick, and everything goes through pickles all the same."""
+
+    def __init__(self, job: list[bytes]) -> None:
+        self.log, self.tally = pickle.loads(job[1])
+        self.answers: deque[bytes] = deque()
+
+    def send(self, data: bytes) -> None:
+        self.answers.append(pickle.dumps(bundles.answer(self.log, self.tally, pickle.loads(data))))
+
+    @property
+    def is_ready(self) -> bool:
+        return len(self.answers) > 1  # else this process reads too
+
+    def receive(self) -> bundles.ReadBlock | None:
+        found = pickle.loads(self.answers.popleft())
+        assert found is None or isinstance(found, bundles.ReadBlock)
+        return found
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["alone", "with workers"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that can be found is found by one process and by several, in the same words."""
+    monkeypatch.setattr(MadeLog, "workers", 1 if request.param == "alone" else 3, raising=False)
+    monkeypatch.setattr(workers, "_Worker", Colleague)
+
+
 def check(log: MadeLog, **more: object) -> Verdict:
-    return verify_log(tiles.directory(log.folder), log.key, **more)  # type: ignore[arg-type]
+    ways = {"workers": log.workers, **more}  # type: ignore[attr-defined]
+    return verify_log(tiles.directory(log.folder), log.key, **ways)
 
 
 def refused(log: MadeLog, **more: object) -> str:
@@ -266,6 +298,52 @@ def test_entries_that_are_none(tmp_path: Path) -> None:
         assert refused(log) == "the time of entry 280 runs backwards or is no time at all"
     log = publish_of(tmp_path, [*good[:256], *good[100:110]])
     assert refused(log) == "the time of entry 256 runs backwards or is no time at all"
+
+
+def test_entries_that_only_together_are_as_many_objects(tmp_path: Path) -> None:
+    good = made_entry(1)
+    parts = [good[:-1] + b',"x":[1', b"{}]}", good + b"," + good]
+    assert len(msgspec.json.decode(b"[" + b",".join(parts) + b"]")) == len(parts)
+    for deep in (False, True):
+        assert "entry 1 is not an entry" in refused(publish_of(tmp_path, [good, *parts]), deep=deep)
+
+
+def test_the_entry_named_is_the_first_that_the_reading_at_hand_refuses(tmp_path: Path) -> None:
+    good = [made_entry(i) for i in range(300)]
+    spaced = good[3].replace(b'","', b'", "', 1)
+    log = publish_of(tmp_path, [*good[:3], spaced, *good[4:9], b"{}", *good[10:]])
+    assert "entry 9 is not" in refused(log)
+    assert "entry 3 is not" in refused(log, deep=True)
+
+
+def test_of_several_faults_the_first_is_named_with_workers_and_without(tmp_path: Path) -> None:
+    log = MadeLog(tmp_path / "log").grow(5_000, 333).publish()
+    paths = sorted(path for path in log.folder.glob("tile/**/*") if path.is_file())
+    chance = random.Random(11)
+    words = set()
+    for _ in range(25):
+        harmed = {path: path.read_bytes() for path in chance.sample(paths, 3)}
+        heads = list(log.heads)
+        if chance.random() < 0.5:
+            heads[chance.randrange(15)] = (chance.randrange(5_000), bytes(32))
+        for path, data in harmed.items():
+            how = chance.randrange(3)
+            path.unlink() if not how else rewrite(
+                path, {chance.randrange(len(data)): 1}, data[:-1] if how == 1 else None
+            )
+        ours, theirs = (refused(log, heads=heads, workers=workers) for workers in (1, 3))
+        assert ours == theirs
+        words.add(ours)
+        for path, data in harmed.items():
+            path.write_bytes(data)
+    assert len(words) > 15
+    assert check(log, heads=log.heads).heads == 15
+
+
+def test_times_that_run_back_between_the_blocks_of_two_workers(tmp_path: Path) -> None:
+    good = [made_entry(i) for i in range(6_000)]
+    log = publish_of(tmp_path, [*good[:2048], *good[2000:3000], *good[3000:]])
+    assert refused(log) == "the time of entry 2048 runs backwards or is no time at all"
 
 
 def test_deep_finds_what_is_not_canonical(tmp_path: Path) -> None:

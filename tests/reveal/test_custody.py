@@ -351,6 +351,7 @@ class Reference:
         if e is not None:
             step, here = e.biz_step.value, e.outlet == outlet
             there = here and step in ("posted", "arrived", "customs_held", "out_for_delivery", "attempted")
+            there = there and micros(e.event_time) >= now - 90 * DAY
             handled = here and step in ("departed", "returned", "delivered") and micros(e.event_time) >= now - 30 * DAY
             if step in ("out_for_delivery", "attempted"):
                 route = e.route_id and self.newest(
@@ -360,6 +361,7 @@ class Reference:
                     route and route.biz_step == BizStep.ROUTE_ASSIGNED and route.actor == actor
                 )
             carried |= step == "pickup_assigned" and e.actor == actor
+            carried = carried and micros(e.event_time) >= now - 7 * DAY
         opened = self.newest(now, BizStep.TICKET_OPENED, ticket=ticket, waybill_no=number)
         closed = self.newest(now, BizStep.TICKET_CLOSED, ticket=ticket)
         open_ = bool(opened and opened.actor != actor and not (closed and closed.event_time >= opened.event_time))
@@ -376,7 +378,7 @@ ROWS = [
 
 
 Loads = list[tuple[list[Work], int]]
-LOADS = st.lists(st.tuples(st.lists(work(), max_size=12), st.integers(0, 12)), min_size=1, max_size=5)
+LOADS = st.lists(st.tuples(st.lists(work(), max_size=12), st.integers(0, 12)), min_size=1, max_size=6)
 
 
 def compare(folder: Path, loads: Loads, flush: int, most: int) -> None:
@@ -394,7 +396,7 @@ def compare(folder: Path, loads: Loads, flush: int, most: int) -> None:
             counts = custody.load([work_batch(events[:half]), work_batch(events[half:])], now=now)
             assert counts.events == len(events) == counts.applied + counts.passed_over + counts.other
             reference.events += events
-            moment = now + (0, HOUR // 4, 3 * HOUR, 31 * DAY)[number % 4]
+            moment = now + (0, HOUR // 4, 3 * HOUR, 31 * DAY, 6 * DAY, 91 * DAY)[number % 6]
             got = custody.facts_many(*columns, moment)
             wanted = [reference.facts(*row, moment) for row in ROWS]
             assert [tuple(row) for row in np.column_stack(got).tolist()] == wanted

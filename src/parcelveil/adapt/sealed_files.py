@@ -52,7 +52,8 @@ class SealedFiles:
         self, column: str, pseudonyms: Sequence[bytes], most: int, columns: Sequence[str]
     ) -> pa.RecordBatch:
         wanted = pa.array(pseudonyms, SEALED.field(column).type)
-        numbers = self._rows(ds.field(column).isin(wanted), [], needs=column)["waybill_no"].to_pylist()
+        condition = ds.field(column).isin(wanted) & ds.field("waybill_no").is_valid()
+        numbers = self._rows(condition, [], needs=column)["waybill_no"].to_pylist()
         # A number may have a newer revision with another value, in a file where nothing matched: what is shown is that.
         newest_rows = self._rows(ds.field("waybill_no").isin(_texts(numbers)), [column, *columns])
         found = newest_rows.filter(pc.is_in(newest_rows[column], wanted)).slice(0, most)
@@ -73,7 +74,7 @@ class SealedFiles:
         try:
             dataset = ds.dataset(file, format=kind)
             metadata = dataset.schema.metadata or {}
-            if metadata.get(SCHEMA_KEY) != SEALED_VERSION.encode():
+            if metadata.get(SCHEMA_KEY) != SEALED_VERSION.encode() or "waybill_no" not in dataset.schema.names:
                 raise InputError("{file} is not sealed", hint="seal it first with 'parcelveil seal'", file=file.name)
             if metadata.get(TENANT_KEY, self._tenant.encode()) != self._tenant.encode():
                 raise InputError("{file} was sealed by another tenant", hint="take it out", file=file.name)

@@ -100,10 +100,11 @@ class Published:
 
     def _get(self, path: Callable[[int], str], width: int) -> tuple[str, bytes, int]:
         """A tile or bundle of ``width``, or the full one that has replaced it: its path, bytes and width."""
-        for wide in dict.fromkeys((width, WIDTH)):
-            data = self.fetch(path(wide))
+        for wide in (width, WIDTH) if width < WIDTH else (WIDTH,):
+            name = path(wide)
+            data = self.fetch(name)
             if data is not None:
-                return path(wide), data, wide
+                return name, data, wide
         raise LogError("{path} is missing", hint="restore it from a backup or a mirror of the log", path=path(width))
 
     def tile(self, level: int, n: int) -> bytes:
@@ -183,3 +184,11 @@ def read_block(log: Published, block: Block, tally: Tally) -> ReadBlock:
         tally.add(n * WIDTH, entries)
         found.append(hashed(leaves, widths))
     return ReadBlock(found, tally)
+
+
+def answer(log: Published, tally: Tally, block: Block) -> ReadBlock | None:
+    """As :func:`read_block`, counting as ``tally`` does; None when anything of the block does not hold."""
+    try:
+        return read_block(log, block, tally.empty())
+    except LogError:
+        return None

@@ -30,7 +30,7 @@ from contextlib import closing
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from parcelveil.audit.bundles import Block, Hashed, Published, hash_rows, hashed, leaf_hashes, peaks
+from parcelveil.audit.bundles import Block, Hashed, Published, ReadBlock, answer, hash_rows, hashed, leaf_hashes, peaks
 from parcelveil.audit.fetch import held
 from parcelveil.audit.proof import Checkpoint, ProofError, VerifierKey, node_hash, read_checkpoint
 from parcelveil.audit.tally import Tally
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: A log of fewer published entries is read before a second process has started.
 _WORTH_WORKERS = 50_000
+#: Blocks that may be read before the first of them is put in its place.
+_MOST_AHEAD = 200
 _Head = tuple[int, bool, bytes]  # size, whether it is the published checkpoint, root
 
 
@@ -96,7 +98,7 @@ def verify_log(
     bundle. ``on_entry`` gets each index and entry **before the root over it is compared**: use what it collected
     only when this function has returned.
 
-    ``workers``: how many processes read and hash; 1 means this one alone. By default, one for each core that this
+    ``workers``: how many processes read and hash; this one is one of them. By default, one for each core that this
     process may use when more than 50,000 entries are to be read. They read through copies of ``fetch``:
     with one that cannot be pickled, and with ``on_entry``, this process reads alone. Raises ValueError below 1.
     """
@@ -269,7 +271,7 @@ class _Reading:
         if workers > 1 and shared >= WIDTH:
             from parcelveil.audit.workers import Crew  # slow to import, and a short log needs none
 
-            crew = Crew.start(min(workers, shared // WIDTH), self.log, self.tally.empty())
+            crew = Crew.start(min(workers - 1, shared // WIDTH), self.log, self.tally.empty())
             if crew:
                 with crew:
                     yield from self._by(crew, heads, shared // WIDTH)
@@ -278,16 +280,28 @@ class _Reading:
             yield self._bundle(n, _widths(heads, n, 1)[0], on_entry)
 
     def _by(self, crew: Crew, heads: _Heads, count: int) -> Iterator[Hashed]:
-        """What workers find in the first ``count`` bundles. Where they find fault, this process looks again."""
+        """The first ``count`` bundles, read by workers, and by this process while they have enough before them.
+
+        Where anything does not hold, this process reads again, in order, so that the first fault is named.
+        """
         at = self.start // WIDTH
         end, step = at + count, crew.step(count)
         sent: deque[Block] = deque()
+        own: dict[int, ReadBlock | None] = {}
         while sent or at < end:
-            while at < end and crew.has_room:
-                sent.append(Block(at, _widths(heads, at, min(step, end - at))))
-                crew.send(sent[-1])
-                at += len(sent[-1].widths)
-            block, read = sent.popleft(), crew.receive()
+            # Nothing to put in its place yet? Then this process has time to read.
+            while at < end and (
+                crew.has_room or (len(sent) < _MOST_AHEAD and sent[0].first not in own and not crew.is_ready)
+            ):
+                block = Block(at, _widths(heads, at, min(step, end - at)))
+                if crew.has_room:
+                    crew.send(block)
+                else:
+                    own[at] = answer(self.log, self.tally, block)
+                sent.append(block)
+                at += len(block.widths)
+            block = sent.popleft()
+            read = own.pop(block.first) if block.first in own else crew.receive()
             if read and self.tally.append(read.tally):
                 yield from read.bundles
             else:

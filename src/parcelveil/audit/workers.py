@@ -4,8 +4,9 @@
 
     crew = Crew.start(2, Published(fetch, size), Tally(offset_minutes=480))    # None when it cannot be
     with crew:
-        crew.send(Block(0, [b""] * 16))
-        crew.receive()                  # its ReadBlock; None when the worker found fault with it, or died
+        crew.send(Block(0, [b""] * 8))
+        crew.is_ready                   # whether the answer is there
+        crew.receive()                  # the ReadBlock; None when the worker found fault with it, or died
 
 Answers come in the order of the blocks. A worker never says what is wrong: who gets None reads the block itself and
 meets the same fault, so that errors are the same with workers and without. The worst that a worker's death does
@@ -20,23 +21,25 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import socket
+import struct
 import subprocess
 import sys
 from collections import deque
-from typing import BinaryIO, Self
+from typing import Self
 
-from parcelveil.audit.bundles import Block, Published, ReadBlock, read_block
+from parcelveil.audit.bundles import Block, Published, ReadBlock, answer
 from parcelveil.audit.fetch import held
 from parcelveil.audit.tally import Tally
-from parcelveil.errors import LogError
 
-#: Bundles in a block: some thousand entries, a few milliseconds of work.
-BLOCK = 16
+#: Bundles in a block: two thousand entries, some milliseconds of work.
+BLOCK = 8
 #: Blocks a worker may have before it, so that it never waits.
-AHEAD = 3
+AHEAD = 2
 #: More would only load the disk or the server.
 MOST_WORKERS = 16
+_SIZE = struct.Struct(">I")
 _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from parcelveil.audit.workers import work; work()"
 )
@@ -60,7 +63,6 @@ class _Worker:
                 ours.close()
                 raise
         self._socket: socket.socket | None = ours
-        self._answers: BinaryIO = ours.makefile("rb")
         for part in job:
             self.send(part)
 
@@ -72,18 +74,36 @@ class _Worker:
         except OSError:
             self.end()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether :meth:`receive` need not wait."""
+        if not self._socket:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
     def receive(self) -> ReadBlock | None:
         try:
-            answer = pickle.load(self._answers) if self._socket else None  # noqa: S301 - our own process
-        except (OSError, EOFError, pickle.UnpicklingError):
+            (size,) = _SIZE.unpack(self._take(_SIZE.size))
+            found = pickle.loads(self._take(size))  # noqa: S301 - our own process
+        except (OSError, pickle.UnpicklingError):
             self.end()
             return None
-        return answer if isinstance(answer, ReadBlock) else None
+        return found if isinstance(found, ReadBlock) else None
+
+    def _take(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:  # again after each signal that was handled
+            more = self._socket.recv(size - len(data), socket.MSG_WAITALL) if self._socket else b""
+            if not more:
+                raise ConnectionError
+            data += more
+        return data
 
     def end(self) -> None:
         if self._socket:
             self._socket.close()
-            self._answers.close()
             self._socket = None
             self._process.kill()
             self._process.wait()
@@ -120,8 +140,8 @@ class Crew:
         return cls(workers)
 
     def step(self, bundles: int) -> int:
-        """How many bundles to put into each block, so that all workers have something to do until near the end."""
-        return max(1, min(BLOCK, bundles // (4 * len(self._workers))))
+        """How many bundles to put into each block, so that all have something to do until near the end."""
+        return max(1, min(BLOCK, bundles // (4 * len(self._workers) + 4)))
 
     @property
     def has_room(self) -> bool:
@@ -134,6 +154,11 @@ class Crew:
         self._turn += 1
         self._owing.append(worker)
         worker.send(pickle.dumps(block))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether :meth:`receive` need not wait."""
+        return not self._owing or self._owing[0].is_ready
 
     def receive(self) -> ReadBlock | None:
         """The answer to the block that was sent first of those without one; IndexError when there is none."""
@@ -151,14 +176,6 @@ class Crew:
         self.end()
 
 
-def answer(log: Published, tally: Tally, block: Block) -> ReadBlock | None:
-    """What a worker says of a block: nothing when anything of it does not hold."""
-    try:
-        return read_block(log, block, tally.empty())
-    except LogError:
-        return None
-
-
 def work() -> None:
     """What a worker does: answer each block on standard input, until there are no more or nobody listens."""
     try:
@@ -167,7 +184,8 @@ def work() -> None:
             log = Published(fetch, log.size)
             while True:
                 block: Block = pickle.load(sys.stdin.buffer)  # noqa: S301
-                sys.stdout.buffer.write(pickle.dumps(answer(log, tally, block)))
+                found = pickle.dumps(answer(log, tally, block))
+                sys.stdout.buffer.write(_SIZE.pack(len(found)) + found)
                 sys.stdout.buffer.flush()
     except (EOFError, OSError):
         os._exit(0)  # without the noise of a standard output that nobody reads
