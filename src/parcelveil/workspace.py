@@ -342,7 +342,7 @@ class Workspace:
     ) -> None:
         try:
             if "log" in self.__dict__:  # it was used: what it acknowledged is published now
-                self.log.publish()
+                self.log.close()
         finally:
             self.store.close()
 

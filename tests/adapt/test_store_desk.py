@@ -143,7 +143,7 @@ def test_what_is_no_database(tmp_path: Path, data: bytes) -> None:
 
 
 def test_the_log_s_rows(store: SqliteStore) -> None:
-    state = LogState(5, bytes(64), "note", 3, 0, 1 << 60, 7, "boot", -4)
+    state = LogState(5, bytes(64), "note", 1, 0, 1 << 60, 7, "boot", -4)
     rows = [SubjectRow(1, place, 202611, bytes([place + 1]) * 16, b"sealed") for place in (-1, 0, 1)]
     with store.transaction() as tx:
         tx.set_log_state(LogState())

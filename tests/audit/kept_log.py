@@ -10,8 +10,9 @@ from pathlib import Path
 
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.audit import tiles
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import Look, decode
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.audit.note import Signer
 from parcelveil.audit.receipts import verify_receipts
 from parcelveil.audit.reconcile import compare

@@ -15,8 +15,9 @@ from audit.kept_log import ACTOR, DAY, ORIGIN, SCENE, SECOND, START, Clock, Kept
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.audit import log as log_module
 from parcelveil.audit import note, tiles
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import MAX_BYTES, MAX_SUBJECTS, Approval, KeyEvent, Look, StaffChange, decode, opens
-from parcelveil.audit.log import Batch, desk_time
+from parcelveil.audit.log import desk_time
 from parcelveil.audit.note import Signer
 from parcelveil.audit.proof import ProofError, leaf_hash, unbase64, verify_receipt
 from parcelveil.audit.tree import Frontier
@@ -576,3 +577,39 @@ def test_what_a_batch_is_made_of(kept: Kept) -> None:
         batch.append(Approval(time=batch.time, action="requested", approval="a-1", actor="s-1"))
     assert isinstance(kept.store, SqliteStore)
     assert hold(kept).kinds == {"key": 1, "approval": 1}
+
+
+def test_a_publisher_in_the_background(kept: Kept) -> None:
+    kept.log.publish_in_background(every=0.01)
+    kept.log.publish_in_background()  # one is enough
+    for number in range(30):
+        kept.look(number)
+    until = time.monotonic() + 20
+    while kept.state().published < kept.state().size and time.monotonic() < until:
+        time.sleep(0.01)
+    assert kept.state().published == kept.state().size
+    kept.look(30)
+    kept.log.close()
+    assert kept.state().published == kept.state().size
+    assert "parcelveil-publisher" not in {thread.name for thread in threading.enumerate()}
+    kept.look(31)
+    kept.log.close()
+    assert kept.state().published == kept.state().size
+
+
+def test_a_publisher_that_cannot_write_loses_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.look(1)
+    failed = threading.Event()
+
+    def full(*_: object) -> None:
+        failed.set()
+        raise OutputError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiles, "publish", full)
+        kept.log.publish_in_background(every=0.01)
+        kept.look(2)
+        assert failed.wait(20)
+        kept.look(3)  # looks go on
+    kept.log.close()
+    assert kept.state().published == kept.state().size == 4

@@ -849,6 +849,7 @@ def test_a_held_directory_reads_the_same_and_leaves_no_descriptor_open(tmp_path:
                 assert fetch(name) == directory(tmp_path)(name), name
             with pytest.raises(LogError, match="cannot be read"):
                 fetch("tile/20/000")
+        assert not before or len(list(Path("/proc/self/fd").iterdir())) <= before + 8
         raise ZeroDivisionError
     if before:
         assert len(list(Path("/proc/self/fd").iterdir())) == before

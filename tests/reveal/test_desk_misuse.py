@@ -243,6 +243,27 @@ def test_hostile_waybills_and_fields(carrier: Carrier) -> None:
     assert carrier.balanced() == 4
 
 
+@pytest.mark.parametrize(
+    "changed", [{"device_key": None}, {"device_key": Secret(7)}, {"fields": (["to_name"],)}, {"actor": {}}]
+)  # type: ignore[arg-type]
+def test_odd_objects_in_a_request_harm_nobody_else(carrier: Carrier, changed: dict[str, Any]) -> None:
+    good = carrier.request("c-1", "deliver", carrier.numbers[:1])
+    odd = msgspec.structs.replace(good, **changed)
+    first, second, third = carrier.desk._run([good, odd, good])
+    assert isinstance(first, Answers) and first.opened
+    assert isinstance(third, Answers) and third.opened
+    assert isinstance(second, Exception) or {a.answer for a in second.answers} == {"refused"}  # type: ignore[attr-defined]
+    assert len(carrier.entries("look")) == 2
+    assert len(carrier.entries("refusal")) == 1
+    assert carrier.balanced() == 4
+
+
+@pytest.mark.parametrize("changed", [{"waybills": None}, {"waybills": "YT1"}, {"fields": ["to_name"]}])
+def test_what_is_no_request_does_not_come_to_the_desk(carrier: Carrier, changed: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        carrier.desk.look(msgspec.structs.replace(carrier.request("c-1", "deliver", []), **changed))
+
+
 def test_the_same_waybill_a_hundred_times(carrier: Carrier) -> None:
     answers = carrier.look("c-1", "deliver", [carrier.numbers[0]] * 100)
     assert answers.opened

@@ -8,18 +8,42 @@ in its write-ahead log, go when the database is written anew: an erasure asks fo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
 import msgspec
 
 from parcelveil.ports import ApprovalRow, DeviceRow, LogState, PolicyRow, StaffRow, SubjectRow
 
 
+class Counts:
+    """Quota counts that were read or written before, good until another connection writes or something is undone."""
+
+    #: So many are remembered at the most.
+    MOST = 200_000
+
+    def __init__(self) -> None:
+        self.version = -1  # of the database, as this connection saw it
+        self.used: dict[tuple[str, str, int], int] = {}
+        self.limits: dict[tuple[str, str, int], int | None] = {}
+        self.fresh: dict[tuple[str, str, int], int] = {}  # counted in this transaction, not written yet
+
+    def begin(self, version: int) -> None:
+        """A transaction begins; ``version`` is the database's, which changes when others write."""
+        if version != self.version or len(self.used) > self.MOST:
+            self.forget()
+            self.version = version
+
+    def forget(self) -> None:
+        """Read everything again."""
+        for counts in (self.used, self.limits, self.fresh):
+            counts.clear()
+
+
 class DeskTables:
     """Reads and writes of the audit log and the desk in one transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, counts: Counts) -> None:
         self._db = db
+        self._counts = counts
 
     def _put(self, statement: str, row: msgspec.Struct) -> None:
         self._db.execute(statement, msgspec.structs.astuple(row))
@@ -55,18 +79,34 @@ class DeskTables:
         rows = self._db.execute("SELECT * FROM subject WHERE entry = ? ORDER BY place", (entry,))
         return [SubjectRow(*row) for row in rows]
 
+    def index_subjects(self) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO subject_token SELECT token, entry, place FROM subject "
+            "WHERE entry >= COALESCE((SELECT published FROM log_state), 0) ORDER BY token"
+        )
+
     def subjects_of_token(self, token: bytes) -> list[SubjectRow]:
-        rows = self._db.execute("SELECT * FROM subject WHERE token = ? ORDER BY entry, place", (token,))
+        self.index_subjects()
+        rows = self._db.execute(
+            "SELECT subject.* FROM subject_token AS found JOIN subject USING (entry, place) "
+            "WHERE found.token = ? ORDER BY entry, place",
+            (token,),
+        )
         return [SubjectRow(*row) for row in rows]
 
     def erase_subjects(self, tokens: list[bytes]) -> int:
-        return self._erase("DELETE FROM subject WHERE token = ?", [(token,) for token in tokens])
+        self.index_subjects()
+        gone = 0
+        for token in tokens:
+            found = self._db.execute("SELECT entry, place FROM subject_token WHERE token = ?", (token,)).fetchall()
+            self._db.executemany("DELETE FROM subject WHERE entry = ? AND place = ?", found)
+            self._db.execute("DELETE FROM subject_token WHERE token = ?", (token,))
+            gone += len(found)
+        return gone
 
     def erase_subjects_before(self, entry: int) -> int:
-        return self._erase("DELETE FROM subject WHERE entry < ?", [(entry,)])
-
-    def _erase(self, statement: str, parameters: Sequence[tuple[object, ...]]) -> int:
-        return sum(self._db.execute(statement, values).rowcount for values in parameters)
+        self._db.execute("DELETE FROM subject_token WHERE entry < ?", (entry,))
+        return self._db.execute("DELETE FROM subject WHERE entry < ?", (entry,)).rowcount
 
     # -- what the kernel was let open ------------------------------------------------------------------------
 
@@ -125,25 +165,41 @@ class DeskTables:
     # -- quotas and approvals --------------------------------------------------------------------------------
 
     def used(self, who: str, scene: str, day: int) -> int:
-        statement = "SELECT used FROM quota WHERE who = ? AND scene = ? AND day = ?"
-        row = self._db.execute(statement, (who, scene, day)).fetchone()
-        return row[0] if row else 0
+        counts, key = self._counts.used, (who, scene, day)
+        if key not in counts:
+            statement = "SELECT used FROM quota WHERE who = ? AND scene = ? AND day = ?"
+            row = self._db.execute(statement, key).fetchone()
+            counts[key] = row[0] if row else 0
+        return counts[key]
 
     def use(self, who: str, scene: str, day: int, waybills: int) -> None:
-        statement = "INSERT INTO quota VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used"
-        self._db.execute(statement, (who, scene, day, waybills))
+        self._counts.used[who, scene, day] = self.used(who, scene, day) + waybills
+        self._counts.fresh[who, scene, day] = self._counts.fresh.get((who, scene, day), 0) + waybills
+
+    def _write_counts(self) -> None:
+        """Write what was counted in this transaction."""
+        fresh = self._counts.fresh
+        if fresh:
+            statement = "INSERT INTO quota VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used"
+            self._db.executemany(statement, [(*key, waybills) for key, waybills in fresh.items()])
+            fresh.clear()
 
     def usage(self, day: int) -> list[tuple[str, str, int]]:
+        self._write_counts()
         statement = "SELECT who, scene, used FROM quota WHERE day = ? ORDER BY used DESC, who, scene"
         return self._db.execute(statement, (day,)).fetchall()
 
     def limit(self, who: str, scene: str, day: int) -> int | None:
-        statement = "SELECT waybills FROM quota_limit WHERE who = ? AND scene = ? AND day = ?"
-        row = self._db.execute(statement, (who, scene, day)).fetchone()
-        return row[0] if row else None
+        counts, key = self._counts.limits, (who, scene, day)
+        if key not in counts:
+            statement = "SELECT waybills FROM quota_limit WHERE who = ? AND scene = ? AND day = ?"
+            row = self._db.execute(statement, key).fetchone()
+            counts[key] = row[0] if row else None
+        return counts[key]
 
     def set_limit(self, who: str, scene: str, day: int, limit: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO quota_limit VALUES (?, ?, ?, ?)", (who, scene, day, limit))
+        self._counts.limits[who, scene, day] = limit
 
     def approval(self, id: str) -> ApprovalRow | None:
         row = self._db.execute("SELECT * FROM approval WHERE id = ?", (id,)).fetchone()

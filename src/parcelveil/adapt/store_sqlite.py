@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from parcelveil.adapt.store_desk import DeskTables
+from parcelveil.adapt.store_desk import Counts, DeskTables
 from parcelveil.errors import OutputError, WorkspaceError
 from parcelveil.ports import EpochRow, PseudonymRow, Run
 
@@ -30,6 +30,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.RLock()
+        self._counts = Counts()
         try:
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
@@ -84,9 +85,13 @@ class SqliteStore:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
-                    yield SqliteTransaction(self._db)
+                    self._counts.begin(self._db.execute("PRAGMA data_version").fetchone()[0])
+                    tx = SqliteTransaction(self._db, self._counts)
+                    yield tx
+                    tx._write_counts()
                     self._db.execute("COMMIT")
                 except BaseException:
+                    self._counts.forget()
                     if self._db.in_transaction:  # SQLite has rolled back by itself when the disk was full
                         self._db.execute("ROLLBACK")
                     raise

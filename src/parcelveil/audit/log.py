@@ -23,33 +23,35 @@ tenth, so that it can catch up). Turning the wall clock opens no new day of quot
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
 from parcelveil.audit import note, tiles
-from parcelveil.audit.entry import AnyEntry, Asked, KeyEvent, decode, encode
-from parcelveil.audit.proof import Checkpoint, ProofError, leaf_hash, read_checkpoint, verify_receipt
-from parcelveil.audit.subjects import Subject, Subjects
-from parcelveil.audit.tree import Frontier, Grown, inclusion_path
-from parcelveil.errors import ForkError, LogError, OutputError
+from parcelveil.audit.batch import Batch, receipt_text
+from parcelveil.audit.entry import AnyEntry, KeyEvent
+from parcelveil.audit.proof import Checkpoint, ProofError, read_checkpoint, verify_receipt
+from parcelveil.audit.subjects import Subjects
+from parcelveil.audit.tree import inclusion_path
+from parcelveil.errors import ForkError, LogError, OutputError, ParcelveilError
 from parcelveil.ports import Clock, LogState, Store, Transaction
 
 #: So many unpublished entries are published without being asked, which bounds the store.
 PUBLISH_AT = 4096
+#: With a publisher in the background, a writer publishes himself only when it is this far behind.
+_FAR_BEHIND = 64 * PUBLISH_AT
 #: By how much the desk's clock may run faster than the machine's uptime: it catches up, and no window gets wider.
 _CATCH_UP = 10  # one in so many
 #: From so many seconds on a wall clock that is ahead is worth an entry.
 _HELD_WORTH_TELLING = 60
 _MICROS = 1_000_000
 DAY_MICROS = 86_400 * _MICROS
-_MOST_VALUES = 1 << 53
 
 
 def desk_time(state: LogState, wall: int, boot: str, uptime: int) -> int:
@@ -60,107 +62,6 @@ def desk_time(state: LogState, wall: int, boot: str, uptime: int) -> int:
         passed = max(0, uptime - state.uptime)
         wall = min(wall, state.time + passed + passed // _CATCH_UP)
     return max(state.time, wall)
-
-
-class Batch:
-    """The entries of one transaction, and the transaction itself."""
-
-    def __init__(self, tx: Transaction, state: LogState, time: int, day: int, subjects: Subjects) -> None:
-        self.tx = tx
-        self.time = time
-        self.day = day
-        self._state = state
-        self._subjects = subjects
-        self._entries: list[bytes] = []
-        self._leaves: list[bytes] = []
-        self._asked: list[Subject] = []
-        self._checkpoint = ""
-        self._open = True
-        self._grown: Grown | None = None  # the tree with these entries, once they are durable
-
-    def append(self, entry: AnyEntry, subjects: Sequence[tuple[str, str]] = (), document: str = "") -> int:
-        """Add an entry; returns its index in the log. ``entry.time`` must be ``batch.time``.
-
-        ``subjects`` are (kind, value) pairs, at most :data:`~parcelveil.audit.entry.MAX_SUBJECTS`: they go into
-        the entry as salted commitments, and with their salts into the side table. ``document`` likewise. Raises
-        LogError for an entry that would not read back: one such entry, and the log would not verify any more.
-        """
-        if not self._open:
-            raise LogError("the transaction of this entry has ended", hint="begin another one")
-        index = self._state.size + len(self._entries)
-        if isinstance(entry, Asked) and (subjects or document):
-            made = self._subjects.commit(index, subjects, document)
-            self._asked += made
-            committed = tuple(s.commitment for s in made if s.place >= 0)
-            papers = made[-1].commitment if document else ""
-            entry = msgspec.structs.replace(entry, subjects=committed, document=papers)
-        data = self._checked(entry)
-        self._entries.append(data)
-        self._leaves.append(leaf_hash(data))
-        return index
-
-    def _checked(self, entry: AnyEntry) -> bytes:
-        """The bytes of an entry that every reader will take."""
-        try:
-            data = encode(entry)
-            decode(data)
-        except ValueError:  # its text may quote the entry
-            data = b""
-        if not data or entry.time != self.time or not 0 <= getattr(entry, "values", 0) <= _MOST_VALUES:
-            raise LogError("the log cannot hold this {kind} entry", hint="nothing was logged", kind=entry.kind)
-        return data
-
-    def set_minimum(self, minimum: int) -> None:
-        """Entries below ``minimum`` are pruned from here on."""
-        self._state = msgspec.structs.replace(self._state, minimum=minimum)
-
-    def _seal(self, signer: note.Signer, boot: str, uptime: int, held: int) -> Grown:
-        """Everything the commit makes durable. Returns the tree that there will be."""
-        state = self._state
-        try:
-            frontier = Frontier.from_bytes(state.size, state.frontier)
-        except ValueError:
-            raise LogError("the state of the log is damaged", hint="restore the workspace") from None
-        grown = Grown(frontier, self._leaves)
-        size, root = grown.frontier.size, grown.root
-        self._checkpoint = note.checkpoint(signer, size, root)
-        self.tx.add_group(state.size, tiles.bundle(self._entries))
-        self.tx.add_head(size, root)
-        if self._asked:
-            self.tx.add_subjects(self._subjects.rows(self._asked))
-        self.tx.set_log_state(
-            msgspec.structs.replace(
-                state,
-                size=size,
-                frontier=grown.frontier.to_bytes(),
-                checkpoint=self._checkpoint,
-                time=self.time,
-                uptime=uptime,
-                boot=boot,
-                held=held,
-            )
-        )
-        return grown
-
-    def receipt(self, index: int) -> str:
-        """The receipt of an entry of this batch. Raises LogError unless the batch is durable."""
-        if self._grown is None:
-            raise LogError("the entry is not durable yet", hint="ask after the transaction has ended")
-        place = index - self._state.size
-        if not 0 <= place < len(self._entries):
-            raise LogError("entry {index} is not of this batch", index=index)
-        return receipt_text(self._entries[place], index, self._grown.path(place), self._checkpoint)
-
-
-def receipt_text(entry: bytes, index: int, path: Sequence[bytes], checkpoint: str) -> str:
-    """A C2SP tlog-proof with the entry in its ``extra`` line."""
-    lines = [
-        "c2sp.org/tlog-proof@v1",
-        f"extra {base64.b64encode(entry).decode()}",
-        f"index {index}",
-        *(base64.b64encode(node).decode() for node in path),
-    ]
-    return "\n".join(lines) + "\n\n" + checkpoint
 
 
 class Log:
@@ -182,6 +83,8 @@ class Log:
         self._utc_offset = int(timedelta(minutes=utc_offset_minutes) / timedelta(microseconds=1))
         self._waiting = 0  # entries that were not published when this process last appended
         self._compared = False
+        self._publisher: threading.Thread | None = None
+        self._stop = threading.Event()
 
     def __repr__(self) -> str:
         return f"<Log {self.signer.key.name}>"
@@ -189,7 +92,7 @@ class Log:
     @contextmanager
     def begin(self) -> Iterator[Batch]:
         """A transaction that appends. Nothing of it happens if the block raises, or if the disk does not take it."""
-        if self._waiting >= PUBLISH_AT:
+        if self._waiting >= (PUBLISH_AT if self._publisher is None else _FAR_BEHIND):
             self.publish()  # before, not after: should it fail, nothing is logged or counted that was then refused
         self.subjects.prepare()
         grown = None
@@ -204,15 +107,15 @@ class Log:
                 batch.append(KeyEvent(time=batch.time, action="clock-held", detail=str(held)))
             else:
                 held = state.held
-            own = len(batch._entries)
+            own = len(batch.entries)
             try:
                 yield batch
             finally:
-                batch._open = False
-            if len(batch._entries) > own:
-                grown = batch._seal(self.signer, boot, uptime, held)
+                batch.open = False
+            if len(batch.entries) > own:
+                grown = batch.seal(self.signer, boot, uptime, held)
         if grown is not None:
-            batch._grown = grown
+            batch.grown = grown
             self._waiting = grown.frontier.size - state.published
 
     def _batch(self, tx: Transaction, state: LogState) -> tuple[Batch, str, int, int]:
@@ -260,11 +163,38 @@ class Log:
                 tiles.publish(self.folder, state.published, entries, state.checkpoint)
             if groups:
                 with self._store.transaction() as tx:
+                    tx.index_subjects()
                     now = tx.log_state()
                     tx.set_log_state(msgspec.structs.replace(now, published=state.size))
                     tx.drop_groups(state.size)
         self._waiting = 0
         return state.size
+
+    def publish_in_background(self, every: float = 1.0) -> None:
+        """Publish about every so many seconds in a thread of its own, until :meth:`close`: for services.
+
+        Witnesses then see an entry a second after it was acknowledged, and no look waits for tiles. When publishing
+        fails (a full disk), it is tried again; nothing is lost, since entries stay in the store until then.
+        """
+
+        def work() -> None:
+            while not self._stop.wait(every):
+                with suppress(ParcelveilError):
+                    if self._waiting:
+                        self.publish()
+
+        if self._publisher is None:
+            self._publisher = threading.Thread(target=work, name="parcelveil-publisher", daemon=True)
+            self._publisher.start()
+
+    def close(self) -> None:
+        """End the publisher, if there is one, and publish what is left."""
+        if self._publisher is not None:
+            self._stop.set()
+            self._publisher.join()
+            self._publisher = None
+            self._stop.clear()
+        self.publish()
 
     def _write_key(self) -> None:
         """Put the key that the checkpoints are verified with into the folder."""

@@ -15,7 +15,7 @@ it every row of that month in every backup.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hmac
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -101,8 +101,7 @@ class Subjects:
         made = []
         for number, (place, kind, value) in enumerate(places):
             salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
-            text = base64.b64encode(commitment(salt, kind, value)).decode()
-            made.append(Subject(entry, place, kind, value, salt, text))
+            made.append(Subject(entry, place, kind, value, salt, _text(commitment(salt, kind, value))))
         return made
 
     def rows(self, subjects: Iterable[Subject]) -> list[SubjectRow]:
@@ -138,8 +137,11 @@ class Subjects:
             ) from None
         salt = plain[:SALT_BYTES]
         kind, _, value = plain[SALT_BYTES:].decode().partition("\0")
-        text = base64.b64encode(commitment(salt, kind, value)).decode()
-        return Subject(row.entry, row.place, kind, value, salt, text)
+        return Subject(row.entry, row.place, kind, value, salt, _text(commitment(salt, kind, value)))
+
+
+def _text(committed: bytes) -> str:
+    return binascii.b2a_base64(committed, newline=False).decode("ascii")
 
 
 def _token(keys: _Keys, plain: bytes) -> bytes:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from parcelveil.cli import audit_read, witness
+from parcelveil.cli.asking import refuse_words
 from parcelveil.cli.language import say
-from parcelveil.cli.log_source import Source, source
+from parcelveil.cli.log_source import Source, begun, source, state
+from parcelveil.cli.output import whole_file
 from parcelveil.cli.terminal import Progress, Where, summary, table
 from parcelveil.errors import LogError, UsageError
 
@@ -20,13 +22,20 @@ if TYPE_CHECKING:
     from parcelveil.audit.verify import Verdict
 
 app = App(
-    name="audit", help="The log of every look: read it, prove an entry, verify all of it, witness it from elsewhere."
+    name="audit",
+    help="The log of every look: read it, prove an entry, verify all of it, witness it from elsewhere.",
+    error_formatter=refuse_words,
 )
 app.command(audit_read.show)
 app.command(audit_read.tail)
 app.command(audit_read.export)
 app.command(audit_read.subjects)
 app.command(witness.app)
+
+#: Largest receipt that is read; the verifier refuses even shorter ones.
+_MOST_BYTES = 4_000_000
+#: How often a log that grows while it is read is read again, to compare it with what was opened.
+_TRIES = 5
 
 
 def checked(log: Source, *, deep: bool = False) -> Verdict:
@@ -89,14 +98,31 @@ def verify(
     """
     from parcelveil.audit.receipts import verify_receipts
 
+    texts = list(_receipts(receipt or []))  # first: a slip of the hand is told before the whole log is read
     found = source(log, key, workspace)
     verdict = checked(found, deep=deep)
-    texts = list(_receipts(receipt or []))
-    checks = verify_receipts(
-        texts, found.key, found.fetch, tail=found.tail, tail_from=found.tail_from, checkpoint=found.checkpoint
-    )
-    bad = [receipt for receipt in checks if receipt.problem] if texts else []
-    lines = [
+    bad = []
+    if texts:
+        checks = verify_receipts(
+            texts, found.key, found.fetch, tail=found.tail, tail_from=found.tail_from, checkpoint=found.checkpoint
+        )
+        bad = [receipt for receipt in checks if receipt.problem]
+    lines = _verified(verdict) + [say("{name}: {problem}").format(name=r.name, problem=r.problem) for r in bad]
+    if texts:
+        lines.append(say("{good} of {all} receipts hold").format(good=len(texts) - len(bad), all=len(texts)))
+    facts = {
+        **verdict._asdict(),
+        "root": verdict.root.hex(),
+        "receipts": len(texts),
+        "bad_receipts": [r._asdict() for r in bad],
+    }
+    summary(facts, lines, as_json=json)
+    return LogError.exit_code if bad else 0
+
+
+def _verified(verdict: Verdict) -> list[str]:
+    """What a log that holds contains, in lines."""
+    return [
         say("{origin}: {entries} entries hold ({kinds})").format(
             origin=verdict.origin,
             entries=f"{verdict.entries:,}",
@@ -105,23 +131,21 @@ def verify(
         say("root {root} at {size}; {heads} checkpoints that receipts rest on hold too").format(
             root=verdict.root.hex()[:16], size=f"{verdict.size:,}", heads=f"{verdict.heads:,}"
         ),
-        *(say("{name}: {problem}").format(name=r.name, problem=r.problem) for r in bad),
         *verdict.remarks,
     ]
-    if texts:
-        lines.append(say("{good} of {all} receipts hold").format(good=len(texts) - len(bad), all=len(texts)))
-    facts = {**verdict._asdict(), "root": verdict.root.hex(), "receipts": len(texts), "bad_receipts": len(bad)}
-    summary(facts, lines, as_json=json)
-    return LogError.exit_code if bad else 0
 
 
 def _receipts(paths: list[str]) -> Iterator[tuple[str, str]]:
     for path in map(Path, paths):
-        for file in sorted(path.glob("*.tlog-proof")) if path.is_dir() else [path]:
+        files = sorted(path.glob("*.tlog-proof")) if path.is_dir() else [path]
+        if not files:
+            raise UsageError("{folder} holds no receipts", hint="their names end in .tlog-proof", folder=str(path))
+        for name in files:
             try:
-                yield file.name, file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError):
-                raise UsageError("{file} cannot be read", hint="check the path", file=str(file)) from None
+                with name.open("rb") as file:
+                    yield name.name, file.read(_MOST_BYTES).decode("utf-8", "replace")
+            except OSError:
+                raise UsageError("{file} cannot be read", hint="check the path", file=str(name)) from None
 
 
 @app.command
@@ -130,6 +154,7 @@ def prove(
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    force: bool = False,
     where: Where | None = None,
 ) -> None:
     """Make a receipt of an entry: proof that it stands in the log, to be checked anywhere, offline.
@@ -144,24 +169,35 @@ def prove(
         Number of the entry.
     output
         Where it goes. Default: standard output.
+    force
+        Overwrite an existing output.
     """
+    from parcelveil.audit.cosigned import FILE
+
     with (where or Where()).open() as workspace:
-        cosigned = workspace.log.folder / "cosigned"
+        cosigned = workspace.log.folder / FILE
         note = cosigned.read_text("utf-8") if cosigned.exists() else ""
         text = workspace.log.receipt(index, note)
-    if output is None:
+    if output in (None, "-"):
         print(text, end="")
     else:
-        Path(output).write_text(text, "utf-8")
+        with whole_file(output, force=force) as file:
+            file.write(text.encode())
         print(say("wrote the receipt of entry {index} to {file}").format(index=index, file=output), file=sys.stderr)
 
 
 @app.command
-def publish(*, where: Where | None = None) -> None:
-    """Write to the folder of tiles what is acknowledged and not there yet. Other commands do it when they end."""
+def publish(*, json: bool = False, where: Where | None = None) -> None:
+    """Write to the folder of tiles what is acknowledged and not there yet. Other commands do it when they end.
+
+    Parameters
+    ----------
+    json
+        Summary as one JSON object on standard output.
+    """
     with (where or Where()).open() as workspace:
         size = workspace.log.publish()
-    print(say("{size} entries are published").format(size=f"{size:,}"), file=sys.stderr)
+    summary({"entries": size}, [say("{size} entries are published").format(size=f"{size:,}")], as_json=json)
 
 
 @app.command
@@ -183,12 +219,10 @@ def reconcile(
     """
     from parcelveil.audit.reconcile import compare
 
-    found = source(None, None, workspace)
-    verdict = checked(found)
-    days = compare(verdict.values, found.drawn or {})
+    days = compare(*_logged_and_drawn(workspace))
     off = [day for day in days if day.opened != day.logged]
-    lines = [table([say(name) for name in ("day", "opened", "logged", "difference")],
-                   [[d.day, f"{d.opened:,}", f"{d.logged:,}", f"{d.opened - d.logged:+,}"] for d in days])]  # fmt: skip
+    rows = [[d.day, f"{d.opened:,}", f"{d.logged:,}", f"{d.opened - d.logged:+,}" if d in off else "-"] for d in days]
+    lines = [table([say(name) for name in ("day", "opened", "logged", "difference")], rows)] if rows else []
     if off:
         lines.append(
             say("ALARM: on {count} day(s) values were opened that no entry speaks of, or entries are missing").format(
@@ -201,9 +235,24 @@ def reconcile(
     return LogError.exit_code if off else 0
 
 
+def _logged_and_drawn(workspace: str | None) -> tuple[dict[str, int], dict[int, int]]:
+    """Values a day, by the log and by the kernel's count, of one moment. A log that is empty speaks of none."""
+    if not begun(workspace):
+        with state(workspace) as tx:
+            return {}, tx.drawn()
+    for _ in range(_TRIES):
+        found = source(None, None, workspace)
+        verdict = checked(found)
+        if verdict.size == found.size:  # else entries came while it was read, whose values are in no count yet
+            return verdict.values, found.drawn or {}
+    raise LogError("the log grows faster than it can be read", hint="try again when the desk is quieter")
+
+
 @app.command
 def prune(before: str, /, *, yes: bool = False, json: bool = False, where: Where | None = None) -> None:
     """Drop entries older than a day, after the retention period (audit_days). Every proof about the rest still holds.
+
+    Example: parcelveil audit prune 2023-05-01 --yes
 
     Parameters
     ----------
@@ -234,6 +283,7 @@ def cosign(
     /,
     *,
     key: str,
+    json: bool = False,
     where: Where | None = None,
 ) -> None:
     """Take over a witness's cosignature, so that receipts carry it from now on.
@@ -246,9 +296,12 @@ def cosign(
         The cosigned checkpoint, as the witness wrote it.
     key
         The witness's verifier key.
+    json
+        Summary as one JSON object on standard output.
     """
     from parcelveil.audit.cosigned import take_over
 
     with (where or Where()).open() as workspace:
         when = take_over(workspace.log, Path(note), Path(key))
-    print(say("cosigned at {time}").format(time=datetime.fromtimestamp(when, UTC)), file=sys.stderr)
+    time = datetime.fromtimestamp(when, UTC).isoformat()
+    summary({"cosigned_at": time}, [say("cosigned at {time}").format(time=time)], as_json=json)

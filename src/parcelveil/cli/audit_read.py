@@ -6,20 +6,23 @@ import json as json_format
 import sys
 import time
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from parcelveil.cli.asking import Who
 from parcelveil.cli.language import say
-from parcelveil.cli.log_source import source
-from parcelveil.cli.reveal import Who
+from parcelveil.cli.log_source import Source, begun, source
+from parcelveil.cli.output import listed, reader_gone, whole_file
 from parcelveil.cli.terminal import Progress, Where, plain, table
-from parcelveil.errors import LogError, UsageError
+from parcelveil.errors import EXIT_INTERRUPTED, LogError, UsageError
 
 if TYPE_CHECKING:
     from parcelveil.audit.entry import AnyEntry
+
+#: Seconds between two looks of ``tail --follow``, at least.
+_SHORTEST_WAIT = 0.1
 
 
 def show(
@@ -60,17 +63,24 @@ def show(
     workspace
         Folder of the workspace.
     """
-    from parcelveil.audit.entry import KINDS, encode
+    from parcelveil.audit.entry import KINDS
 
     if kind is not None and kind not in KINDS:
         raise UsageError("no entry is a {kind}", hint="there are: {known}", kind=kind, known=", ".join(KINDS))
+    if last < 0:
+        raise UsageError("--last is a number of entries", hint="0 or more")
+    if log is None and not begun(workspace) and index is None:
+        print(say("the log is empty"), file=sys.stderr)
+        return
     found = source(log, key, workspace)
     if index is not None:
         if not found.minimum <= index < found.size:
-            raise LogError("the log has no entry {index}", hint="it has {size}", index=index, size=found.size)
+            raise LogError(
+                "the log has no entry {index}", hint="it has those from {first} to {last}",
+                index=index, first=found.minimum, last=found.size - 1,
+            )  # fmt: skip
         [(_, entry)] = found.entries(index, index + 1)
-        record = json_format.loads(encode(entry))
-        print(json_format.dumps({"index": index, **record}, ensure_ascii=False, indent=None if json else 1))
+        print(_json(index, entry, indent=None if json else 1))
         return
     rows: list[tuple[int, AnyEntry]] = []
     for end in range(found.size, found.minimum, -1024):  # from the newest back
@@ -84,49 +94,51 @@ def show(
         rows = part + rows
         if len(rows) >= last:
             break
-    _print(rows[-last:] if last > 0 else [], as_json=json)
+    _print(rows[-last:] if last else [], found, as_json=json)
+    if not rows and not json:
+        print(say("no entry matches"), file=sys.stderr)
 
 
-def _print(rows: list[tuple[int, AnyEntry]], *, as_json: bool, header: bool = True) -> None:
+def _json(index: int, entry: AnyEntry, *, indent: int | None = None) -> str:
     from parcelveil.audit.entry import encode
 
+    return json_format.dumps({"index": index, **json_format.loads(encode(entry))}, ensure_ascii=False, indent=indent)
+
+
+def _print(rows: list[tuple[int, AnyEntry]], log: Source, *, as_json: bool, header: bool = True) -> None:
     if as_json:
         for index, entry in rows:
-            print(
-                json_format.dumps({"index": index, **json_format.loads(encode(entry))}, ensure_ascii=False), flush=True
-            )
+            print(_json(index, entry), flush=True)
         return
-    cells = [[plain(cell) for cell in _cells(index, entry)] for index, entry in rows]
-    if header:
-        print(table([say(name) for name in ("entry", "time", "kind", "who", "what", "answer")], cells))
+    cells = [[plain(cell) for cell in _cells(index, entry, log.offset_minutes)] for index, entry in rows]
+    if header and cells:
+        print(table([say(name) for name in ("entry", "time", "kind", "who", "what", "answer")], cells), flush=True)
     else:
         for row in cells:
             print("  ".join(row), flush=True)
 
 
-def _cells(index: int, entry: AnyEntry) -> list[str]:
-    at = datetime.fromtimestamp(entry.time / 1e6, UTC).astimezone().isoformat(timespec="seconds")
-    who = getattr(entry, "actor", "")
-    role = getattr(entry, "role", "")
-    if role and role != who:
-        who += f" ({role})"
-    words = [
-        str(getattr(entry, name, ""))
-        for name in ("action", "scene", "target", "approval", "version", "detail", "count")
-    ]
-    waybills = getattr(entry, "waybills", 0)
-    fields = " ".join(getattr(entry, "fields", ()))
-    what = " ".join([*filter(None, words), fields, f"×{waybills}" if waybills else ""]).strip()
-    answer = getattr(entry, "answer", "")
-    values = getattr(entry, "values", 0)
-    said = (
-        f"{answer}: {getattr(entry, 'reason', '')}"
-        if answer
-        else say("{values} values").format(values=values)
-        if values
-        else ""
-    )
-    return [str(index), at, entry.kind, who, what, said]
+def _cells(index: int, entry: AnyEntry, offset_minutes: int) -> list[str]:
+    """An entry in the columns of a table: short; ``audit show INDEX`` has all of it."""
+    at = datetime.fromtimestamp(entry.time / 1e6, timezone(timedelta(minutes=offset_minutes)))
+
+    def of(name: str, default: object = "") -> object:
+        return getattr(entry, name, default)
+
+    who, role = str(of("actor")), of("role")
+    action = "" if of("action") == entry.kind else of("action")
+    words = [action, *(of(name) for name in ("scene", "target", "approval", "version", "limit", "detail", "count"))]
+    fields = getattr(entry, "fields", ())
+    if of("waybills"):
+        words.append(f"×{of('waybills')}")
+    if fields:
+        words.append(" ".join(fields) if len(fields) < 3 else say("{count} fields").format(count=len(fields)))
+    said = str(of("reason") or of("answer"))
+    if of("values"):
+        said = say("{values} values").format(values=f"{of('values'):,}")
+    what = " ".join(str(word) for word in words if word not in ("", 0))
+    time_of_day = at.isoformat(" ", timespec="seconds").removesuffix("+00:00")
+    return [str(index), time_of_day, entry.kind, f"{who} {role}" if role not in ("", who) else who, what, said]
 
 
 def tail(
@@ -136,8 +148,10 @@ def tail(
     every: float = 1.0,
     json: bool = False,
     workspace: Annotated[str | None, Parameter(name=["--workspace", "-w"])] = None,
-) -> None:
+) -> int:
     """Show the newest entries, and with --follow those that come.
+
+    Example: parcelveil audit tail -f
 
     Parameters
     ----------
@@ -152,18 +166,29 @@ def tail(
     workspace
         Folder of the workspace.
     """
-    found = source(None, None, workspace)
-    seen = max(0, found.size - last)
-    header = True
-    while True:
-        rows = list(found.entries(seen, found.size))
-        if rows or header:
-            _print(rows, as_json=json, header=header)
-        seen, header = found.size, False
-        if not follow:
-            return
-        time.sleep(every)
-        found = source(None, None, workspace)
+    if last < 0 or not every >= _SHORTEST_WAIT:
+        raise UsageError(
+            "--last is a number of entries, --every of seconds", hint="at least 0, and at least {least}",
+            least=_SHORTEST_WAIT,
+        )  # fmt: skip
+    try:
+        seen = -1
+        while True:
+            if begun(workspace):
+                found = source(None, None, workspace)
+                start = max(0, found.size - last) if seen < 0 else seen
+                _print(list(found.entries(start, found.size)), found, as_json=json, header=seen < 0)
+                seen = found.size
+            elif seen < 0:
+                print(say("the log is empty"), file=sys.stderr)
+                seen = 0
+            if not follow:
+                return 0
+            time.sleep(every)
+            if reader_gone():
+                return EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def export(
@@ -173,6 +198,7 @@ def export(
     first: Annotated[int, Parameter(name="--from")] = 0,
     log: str | None = None,
     key: str | None = None,
+    force: bool = False,
     workspace: Annotated[str | None, Parameter(name=["--workspace", "-w"])] = None,
 ) -> None:
     """Export entries for other systems, one JSON object a line.
@@ -191,21 +217,25 @@ def export(
         Folder or http(s) address of a log. Default: this workspace's.
     key
         File with the log's verifier key; needed for a folder or address.
+    force
+        Overwrite an existing output.
     workspace
         Folder of the workspace.
     """
     from parcelveil.audit.entry import encode
     from parcelveil.audit.ocsf import ocsf_lines
 
+    if first < 0:
+        raise UsageError("--from is the number of an entry", hint="0 is the first")
     found = source(log, key, workspace)
     entries = ((index, encode(entry)) for index, entry in found.entries(first, found.size))
     lines = ocsf_lines(entries, origin=found.key.name) if ocsf else (
         b'{"index":%d,%b\n' % (index, data[1:]) for index, data in entries
     )  # fmt: skip
     count = 0
-    progress = Progress(say("exporting"), found.size - first, lambda: count)
+    progress = Progress(say("exporting"), max(0, found.size - first), lambda: count)
     try:
-        with nullcontext(sys.stdout.buffer) if output == "-" else Path(output).open("wb") as out:
+        with nullcontext(sys.stdout.buffer) if output == "-" else whole_file(output, force=force) as out:
             for line in lines:
                 out.write(line if line.endswith(b"\n") else line + b"\n")
                 count += 1
@@ -227,7 +257,7 @@ def subjects(
 ) -> None:
     """Read salts: whom an entry is about, or which entries are about a waybill. For a salt_keeper; logged.
 
-    Example: parcelveil audit subjects --waybill YT0000000000001 --as k-1 --role salt_keeper --device d-1 --device-key d-1.key
+    Example: parcelveil audit subjects --waybill YT0000000000001 --as k-1 --device d-1 --device-key d-1.key
 
     Parameters
     ----------
@@ -245,10 +275,10 @@ def subjects(
     if (index is None) == (waybill is None):
         raise UsageError("an entry or a waybill?", hint="give an entry's number, or --waybill NO")
     with (where or Where()).open() as workspace:
-        found = read_salts(workspace.log, (who or Who()).credentials(), entry=index, waybill=waybill)
-    rows = [[str(s.entry), s.kind, plain(s.value), s.salt.hex(), s.commitment] for s in found]
-    header = ["entry", "kind", "value", "salt", "commitment"]
-    if json:
-        print(json_format.dumps([dict(zip(header, row, strict=True)) for row in rows], ensure_ascii=False))
-    else:
-        print(table([say(name) for name in header], rows) if rows else say("nothing: it was erased, or never logged"))
+        keeper = (who or Who()).credentials("salt_keeper")
+        found = read_salts(workspace.log, keeper, entry=index, waybill=waybill)
+    rows = [
+        {"entry": s.entry, "kind": s.kind, "value": s.value, "salt": s.salt.hex(), "commitment": s.commitment}
+        for s in found
+    ]
+    listed(rows, say("nothing: it was erased, or never logged"), as_json=json)

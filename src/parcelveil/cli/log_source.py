@@ -1,9 +1,9 @@
-"""Which log a command reads: this workspace's, or anybody's folder or address. Needs no passphrase."""
+"""Which log a command reads: this workspace's, or anybody's folder or address; and the state. Needs no passphrase."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from parcelveil.audit.entry import AnyEntry
     from parcelveil.audit.proof import VerifierKey
     from parcelveil.audit.tiles import Fetch
+    from parcelveil.ports import Transaction
 
 
 @dataclass
@@ -50,23 +51,58 @@ class Source:
                     ) from None
 
 
+@contextmanager
+def state(workspace: str | None) -> Iterator[Transaction]:
+    """What a workspace's state says, without any key."""
+    from parcelveil.workspace import Workspace, find
+
+    _, store, _ = Workspace.reading(find(workspace))
+    with closing(store), store.transaction() as tx:
+        yield tx
+
+
+def begun(workspace: str | None) -> bool:
+    """Whether anything stands in the workspace's log."""
+    with state(workspace) as tx:
+        return tx.log_state().size > 0
+
+
 def source(log: str | None, key: str | None, workspace: str | None) -> Source:
     """The log at a folder or address, else the workspace's. Needs no passphrase."""
-    from parcelveil.audit import tiles
     from parcelveil.audit.proof import ProofError, VerifierKey
     from parcelveil.audit.verify import published_checkpoint
 
     if log is not None:
-        fetch = tiles.http(log) if log.startswith(("http://", "https://")) else tiles.directory(Path(log))
+        fetch = fetch_from(log)
         if key is None:
             raise UsageError("whose log is it?", hint="give --key FILE: the log's log.vkey, from somebody you trust")
         try:
-            verifier = VerifierKey.parse(Path(key).read_text("ascii"))
-        except (OSError, UnicodeDecodeError, ProofError):
+            verifier = VerifierKey.parse(key_line(key))
+        except ProofError:
             raise UsageError("{file} is no verifier key", hint="it is one line: name+hash+key", file=key) from None
         size = published_checkpoint(fetch, verifier).size
         return Source(fetch, verifier, size, tail_from=size)
     return _workspace_source(workspace)
+
+
+def fetch_from(place: str) -> Fetch:
+    """What gets the files of a log at a folder or an http(s) address."""
+    from parcelveil.audit import tiles
+
+    if place.startswith(("http://", "https://")):
+        return tiles.http(place)
+    if not Path(place).is_dir():
+        raise UsageError("{folder} is no folder", hint="give the folder or the address of a log", folder=place)
+    return tiles.directory(Path(place))
+
+
+def key_line(file: str | Path) -> str:
+    """What stands in a file with a verifier key."""
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(2000).decode("ascii", "replace")
+    except OSError:
+        raise UsageError("{file} cannot be read", hint="check the path", file=str(file)) from None
 
 
 def _workspace_source(workspace: str | None) -> Source:

@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
-import sys
+import json as json_format
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
+from parcelveil.cli.asking import What, Who, refuse_words, waybills
 from parcelveil.cli.language import language, say
-from parcelveil.cli.reveal import What, Who, listed
-from parcelveil.cli.terminal import Where, plain, summary, table
+from parcelveil.cli.log_source import state
+from parcelveil.cli.output import listed, whole_file, wrapped, writable_folder
+from parcelveil.cli.terminal import Where, summary
 from parcelveil.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from parcelveil.reveal.scenes import Scenes
+    from parcelveil.reveal.scenes import Scene, Scenes
 
-scenes_app = App(name="scenes", help="The purposes for which personal data may be seen, and their limits.")
-policy_app = App(name="policy", help="The rules in force: check, explain, change them (two people).")
+scenes_app = App(
+    name="scenes",
+    help="The purposes for which personal data may be seen, and their limits.",
+    error_formatter=refuse_words,
+)
+policy_app = App(
+    name="policy", help="The rules in force: check, explain, change them (two people).", error_formatter=refuse_words
+)
 
 #: The three documents of a policy, as files.
 FILES = ("scenes.toml", "policy.cedar", "schema.cedarschema")
+_MOST_BYTES = 1_000_000
 
 
 def _documents(folder: str, present: tuple[str, str, str] | None = None) -> tuple[str, str, str]:
     """The three documents in a folder; what is missing there is as at present, else as the package has it."""
     from parcelveil.reveal.policy import default_documents
 
-    texts = []
-    for name, default in zip(FILES, present or default_documents(), strict=True):
-        path = Path(folder, name)
-        try:
-            texts.append(path.read_text("utf-8") if path.exists() else default)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("{file} cannot be read: {why}", file=str(path), why=type(error).__name__) from None
-    if not any(Path(folder, name).exists() for name in FILES):
+    paths = [Path(folder, name) for name in FILES]
+    if not any(path.exists() for path in paths):
         raise InputError(
             "{folder} holds no policy", hint="'parcelveil policy show -o {folder}' writes one", folder=folder
         )
+    documents = present or default_documents()
+    texts = [_read(path) if path.exists() else given for path, given in zip(paths, documents, strict=True)]
     return texts[0], texts[1], texts[2]
+
+
+def _read(path: Path) -> str:
+    """A document of bounded size; what is larger is refused by whoever parses it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            "{file} cannot be read: {why}", hint="check the path", file=str(path), why=error.strerror
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError("{file} is not UTF-8 text", hint="save it as UTF-8", file=str(path)) from None
 
 
 @scenes_app.command(name="list")
 def scenes_list(*, roles: bool = False, json: bool = False, where: Where | None = None) -> None:
-    """List the scenes in force: who may see what, where the parcel has to be, how often.
+    """List the scenes in force: who may see what, where the parcel has to be, how often. Needs no passphrase.
 
     Parameters
     ----------
@@ -54,46 +73,63 @@ def scenes_list(*, roles: bool = False, json: bool = False, where: Where | None 
     """
     from parcelveil.reveal.rulebook import Rulebook
 
-    with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+    with state((where or Where()).workspace) as tx:
         scenes = Rulebook.of(tx).scenes
-    listed(_roles(scenes) if roles else _scenes(scenes), "", as_json=json)
+    if roles:
+        listed(_roles(scenes), "", as_json=json)
+    elif json:
+        print(json_format.dumps([_facts(scene) for scene in scenes], ensure_ascii=False))
+    else:
+        print("\n\n".join(_described(scene) for scene in scenes))
 
 
-def _roles(scenes: Scenes) -> list[dict[str, str]]:
+def _roles(scenes: Scenes) -> list[dict[str, Any]]:
     chinese = language() == "zh"
     return [
         {
             "role": name,
             "means": role.zh if chinese else role.en,
-            "outlet": "yes" if role.outlet else "",
-            "not together with": ", ".join(
-                sorted({one for pair in scenes.exclusive if name in pair for one in pair} - {name})
-            ),
+            "outlet": role.outlet,
+            "never with": sorted({one for pair in scenes.exclusive if name in pair for one in pair} - {name}),
         }
         for name, role in scenes.roles.items()
     ]
 
 
-def _scenes(scenes: Scenes) -> list[dict[str, str]]:
+def _facts(scene: Scene) -> dict[str, Any]:
+    """A scene as JSON says it."""
+    return {
+        "scene": scene.name,
+        "purpose": {"en": scene.en, "zh": scene.zh},
+        "action": scene.action,
+        "forms": scene.forms,
+        "needs": scene.needs,
+        "batch": scene.batch,
+        "quota_actor_day": scene.quota_actor_day,
+        "quota_outlet_day": scene.quota_outlet_day or None,
+        "approval_minutes": scene.approval_minutes or None,
+        "roles": {role: {"custody": terms.custody, "fields": terms.fields} for role, terms in scene.roles.items()},
+    }
+
+
+def _described(scene: Scene) -> str:
+    """A scene in lines: its purpose, its limits, and who sees what where."""
     from parcelveil.reveal.scenes import FIELDS
 
-    rows = []
-    for scene in scenes:
-        for role, terms in scene.roles.items():
-            rows.append(
-                {
-                    "scene": scene.name,
-                    "role": role,
-                    "sees": say("all personal fields") if terms.fields == FIELDS else " ".join(terms.fields),
-                    "form": "/".join(scene.forms),
-                    "custody": " or ".join(terms.custody) or "-",
-                    "needs": " ".join(scene.needs) or "-",
-                    "batch": str(scene.batch),
-                    "a day": str(scene.quota_actor_day),
-                    "outlet": str(scene.quota_outlet_day or "-"),
-                }
-            )
-    return rows
+    limits = [say("{count} a request").format(count=f"{scene.batch:,}")]
+    limits.append(say("{count} a person and day").format(count=f"{scene.quota_actor_day:,}"))
+    if scene.quota_outlet_day:
+        limits.append(say("{count} an outlet and day").format(count=f"{scene.quota_outlet_day:,}"))
+    needs = [f"{need} ({scene.approval_minutes} min)" if need == "second_person" else need for need in scene.needs]
+    lines = [f"{scene.name}: {scene.purpose(language())}", f"  {'/'.join(scene.forms)}; {', '.join(limits)}"]
+    if needs:
+        lines[-1] += "; " + say("needs {needs}").format(needs=" + ".join(needs))
+    for role, terms in scene.roles.items():
+        fields = say("all personal fields") if terms.fields == FIELDS else " ".join(terms.fields)
+        custody = "/".join(terms.custody) or say("any parcel")
+        head = f"  {role:<17} {custody}: "
+        lines.append(wrapped(fields, head, " " * 20))
+    return "\n".join(lines)
 
 
 @scenes_app.command(name="check")
@@ -109,10 +145,7 @@ def scenes_check(file: Path, /) -> None:
     """
     from parcelveil.reveal.scenes import parse_scenes
 
-    try:
-        scenes = parse_scenes(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("{file} cannot be read: {why}", file=str(file), why=type(error).__name__) from None
+    scenes = parse_scenes(_read(file))
     print(say("{count} scenes, {roles} roles: they hold together").format(count=len(scenes), roles=len(scenes.roles)))
 
 
@@ -135,8 +168,15 @@ def check(folder: str, /) -> None:
 
 
 @policy_app.command
-def show(*, output: Path | None = None, version: int | None = None, where: Where | None = None) -> None:
+def show(
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    version: int | None = None,
+    where: Where | None = None,
+) -> None:
     """Print the policy in force, or write its three documents into a folder, to change and propose them.
+
+    Needs no passphrase.
 
     Example: parcelveil policy show --output rules
 
@@ -149,7 +189,7 @@ def show(*, output: Path | None = None, version: int | None = None, where: Where
     """
     from parcelveil.reveal.rulebook import in_force
 
-    with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+    with state((where or Where()).workspace) as tx:
         rows = {row.version: row for row in [in_force(tx), *tx.policies()]}
         row = in_force(tx) if version is None else rows.get(version)
     if row is None:
@@ -159,21 +199,23 @@ def show(*, output: Path | None = None, version: int | None = None, where: Where
         print(f"# version {row.version}, {row.state}")
         print("\n".join(texts))
         return
-    output.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if (output / name).exists():
             raise OutputError("{file} exists already", hint="choose another folder", file=str(output / name))
-    for name, text in zip(FILES, texts, strict=True):
-        (output / name).write_text(text, "utf-8")
+    writable_folder(output)
+    with ExitStack() as all_or_none:
+        files = [all_or_none.enter_context(whole_file(output / name)) for name in FILES]
+        for file, text in zip(files, texts, strict=True):
+            file.write(text.encode())
     print(say("wrote version {version} to {folder}").format(version=row.version, folder=output))
 
 
 @policy_app.command(name="list")
 def list_(*, json: bool = False, where: Where | None = None) -> None:
-    """List the versions: in force, proposed, replaced, rejected."""
+    """List the versions: in force, proposed, replaced, rejected. Needs no passphrase."""
     from parcelveil.reveal.rulebook import in_force
 
-    with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+    with state((where or Where()).workspace) as tx:
         rows = tx.policies() or [in_force(tx)]
     listed(
         [{"version": r.version, "state": r.state, "author": r.author, "approver": r.approver} for r in rows],
@@ -186,7 +228,7 @@ def list_(*, json: bool = False, where: Where | None = None) -> None:
 def propose(folder: str, /, *, who: Who | None = None, json: bool = False, where: Where | None = None) -> None:
     """Propose a changed policy. It is in force only when somebody else has approved it.
 
-    Example: parcelveil policy propose rules --as p-1 --role policy_author --device d-1 --device-key d-1.key
+    Example: parcelveil policy propose rules --as p-1 --device d-1 --device-key d-1.key
 
     Parameters
     ----------
@@ -204,7 +246,7 @@ def propose(folder: str, /, *, who: Who | None = None, json: bool = False, where
         with workspace.store.transaction() as tx:
             row = in_force(tx)
         documents = _documents(folder, (row.scenes, row.policy, row.schema))
-        version = put_forward(workspace.log, documents, (who or Who()).credentials())
+        version = put_forward(workspace.log, documents, (who or Who()).credentials("policy_author"))
     lines = [say("proposed as version {version}; another person approves it").format(version=version)]
     summary({"version": version}, lines, as_json=json)
 
@@ -221,7 +263,7 @@ def approve(
 ) -> None:
     """Put a proposal in force, as another person than its author.
 
-    Example: parcelveil policy approve 2 --as p-2 --role policy_approver --device d-2 --device-key d-2.key
+    Example: parcelveil policy approve 2 --as p-2 --device d-2 --device-key d-2.key
 
     Parameters
     ----------
@@ -237,13 +279,15 @@ def approve(
     from parcelveil.reveal.rulebook import approve as decide
 
     with (where or Where()).open() as workspace:
-        receipt = decide(workspace.log, version, (who or Who()).credentials(), reject=reject)
+        receipt = decide(workspace.log, version, (who or Who()).credentials("policy_approver"), reject=reject)
     text = say("version {version} is rejected") if reject else say("version {version} is in force")
     summary({"version": version, "receipt": receipt}, [text.format(version=version)], as_json=json)
 
 
 @policy_app.command
-def explain(*numbers: str, what: What | None = None, who: Who | None = None, where: Where | None = None) -> None:
+def explain(
+    *numbers: str, what: What | None = None, who: Who | None = None, json: bool = False, where: Where | None = None
+) -> None:
     """Say in words why a request would be allowed or refused. Opens nothing, counts nothing.
 
     Example: parcelveil policy explain YT0000000000001 --scene deliver --as c-104 --role courier --outlet 310-A12
@@ -251,17 +295,20 @@ def explain(*numbers: str, what: What | None = None, who: Who | None = None, whe
     Parameters
     ----------
     numbers
-        Waybill numbers.
+        Waybill numbers; - reads them from standard input, one a line.
     what
         What would be asked for.
     who
         Who would ask.
+    json
+        As JSON.
     """
-    if not numbers:
-        raise UsageError("which waybills?", hint="give their numbers")
+    asked = waybills(numbers)
     with (where or Where()).open() as workspace:
-        request = (what or What()).request(numbers, who or Who(), workspace)
+        request = (what or What()).request(asked, who or Who(), workspace)
         words = workspace.desk().explain(request, language())
-    rows = [[number, plain(line)] for number, lines in words for line in lines]
-    print(table([say("waybill"), say("why")], rows))
-    sys.stdout.flush()
+    if json:
+        print(json_format.dumps([{"waybill": number, "why": lines} for number, lines in words], ensure_ascii=False))
+        return
+    for number, lines in words:
+        print("\n".join([wrapped(number), *(wrapped(line, "  ", "    ") for line in lines)]))

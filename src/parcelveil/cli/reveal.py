@@ -2,109 +2,27 @@
 
 from __future__ import annotations
 
-import json as json_format
-import os
 import sys
-from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from parcelveil.cli.asking import What, Who, refuse_words, sealed_source, stdin_bytes, waybills
 from parcelveil.cli.language import say
-from parcelveil.cli.terminal import Where, plain, summary, table
+from parcelveil.cli.output import fitted, listed, whole_file, writable_folder
+from parcelveil.cli.terminal import Where, summary
 from parcelveil.errors import EXIT_NOT_OPENED, EXIT_REJECTS, UsageError
 
 if TYPE_CHECKING:
-    from parcelveil.reveal.request import Answers, Credentials, Request
-    from parcelveil.workspace import Workspace
+    from parcelveil.reveal.request import Answers
 
-app = App(name="reveal", help="Look at sealed waybills for a purpose: policy, custody, quota, log first, then open.")
-
-DEVICE_KEY = "PARCELVEIL_DEVICE_KEY"
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Who:
-    """Who speaks."""
-
-    as_: Annotated[str | None, Parameter(name="--as")] = None
-    "Staff number."
-    role: str = ""
-    "In which role."
-    outlet: str = ""
-    "At which outlet."
-    device: str = ""
-    "From which device."
-    device_key: str | None = None
-    "File with the device's key, as 'staff enrol' wrote it; else the key itself in PARCELVEIL_DEVICE_KEY."
-
-    def credentials(self) -> Credentials:
-        """The credentials, with the device's key read. Raises UsageError when nobody is named."""
-        from parcelveil.reveal.request import Credentials, Secret
-
-        if not self.as_:
-            raise UsageError("who is asking?", hint="give --as NUMBER, and --device with its key")
-        key = Secret(self._key())
-        return Credentials(actor=self.as_, role=self.role, outlet=self.outlet, device=self.device, device_key=key)
-
-    def _key(self) -> bytes:
-        text = os.environ.get(DEVICE_KEY, "")
-        if self.device_key:
-            try:
-                text = Path(self.device_key).read_text("ascii")
-            except (OSError, UnicodeDecodeError):
-                raise UsageError("{file} cannot be read", hint="check the path", file=self.device_key) from None
-        try:
-            return bytes.fromhex(text.strip())
-        except ValueError:
-            raise UsageError("the device's key is not one", hint="it is 64 hex digits") from None
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class What:
-    """What is asked for."""
-
-    scene: str = ""
-    "The purpose; 'parcelveil scenes list' shows them."
-    fields: list[str] | None = None
-    "Personal columns, like to_name,to_phone. Default: what the scene shows this role."
-    form: str = "full"
-    "full, or masked: then no key of personal fields is used."
-    ticket: str = ""
-    "Ticket that names the waybill."
-    document: str = ""
-    "Id of the authority's document."
-    approval: str = ""
-    "Id of the approval a second person gave."
-
-    def request(self, numbers: tuple[str, ...], who: Who, workspace: Workspace) -> Request:
-        """The request that these words make."""
-        import msgspec
-
-        from parcelveil.reveal.request import Request
-        from parcelveil.reveal.rulebook import Rulebook
-
-        if not self.scene:
-            raise UsageError("for what purpose?", hint="give --scene NAME; see 'parcelveil scenes list'")
-        credentials = who.credentials()
-        asked = [name.strip() for text in self.fields or [] for name in text.split(",") if name.strip()]
-        if not asked:
-            with workspace.store.transaction() as tx:
-                scenes = Rulebook.of(tx).scenes
-            asked = list(scenes[self.scene].fields_for(who.role)) if self.scene in scenes else []
-        return Request(
-            **msgspec.structs.asdict(credentials),
-            scene=self.scene,
-            waybills=numbers,
-            fields=tuple(asked),
-            form=self.form,
-            ticket=self.ticket,
-            document=self.document,
-            approval=self.approval,
-        )
+app = App(
+    name="reveal",
+    help="Look at sealed waybills for a purpose: policy, custody, quota, log first, then open.",
+    error_formatter=refuse_words,
+)
 
 
 @app.default
@@ -136,16 +54,15 @@ def reveal(
     json
         The whole answer as one JSON object on standard output.
     """
-    asked = tuple(line.strip() for line in sys.stdin if line.strip()) if numbers == ("-",) else numbers
-    if not asked:
-        raise UsageError("which waybills?", hint="give their numbers, or - for standard input")
+    asked = waybills(numbers)
     with (where or Where()).open() as workspace:
         request = (what or What()).request(asked, who or Who(), workspace)
-        desk = workspace.desk(workspace.sealed([Path(path) for path in source]) if source else None)
-        answers = desk.look(request)
-        if receipts:
-            _keep(answers, Path(receipts))
+        chosen = sealed_source(source, workspace)
+        folder = writable_folder(receipts) if receipts else None  # before the look, which cannot be taken back
+        answers = workspace.desk(chosen).look(request)
     _show(answers, request.fields, as_json=json)
+    if folder is not None:
+        _keep(answers, folder)
     return 0 if answers.opened else EXIT_NOT_OPENED
 
 
@@ -155,30 +72,40 @@ def _show(answers: Answers, fields: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(answers).decode())
         return
-    shown = [name for name in fields if any(a.values and name in a.values for a in answers.answers)]
+    shown = [name for name in fields if any(a.values and a.values.get(name) for a in answers.answers)]
     rows = [
-        [a.waybill, f"{say(a.answer)}{f' ({a.reason})' if a.reason else ''}"]
+        [a.waybill or "-", f"{say(a.answer)} ({a.reason})" if a.reason else say(a.answer)]
         + [(a.values or {}).get(name) or "" for name in shown]
         for a in answers.answers
     ]
-    print(table([say("waybill"), say("answer"), *shown], [[plain(cell) for cell in row] for row in rows]))
-    count = sum(a.answer == "opened" for a in answers.answers)
-    lines = [say("opened {count} of {total}; {entries} log entries").format(
-        count=count, total=len(answers.answers), entries=len(answers.receipts)
-    )]  # fmt: skip
-    if any(a.answer == "needs-approval" for a in answers.answers):
-        lines.append(say("ask a second person to run: parcelveil reveal approve {id}").format(id=answers.approval))
-    if answers.left is not None:
-        lines.append(say("left today in this scene: {left}").format(left=answers.left))
-    for line in lines:
+    if rows:
+        print(fitted([say("waybill"), say("answer"), *shown], rows), flush=True)
+    for line in _remarks(answers):
         print(line, file=sys.stderr)
 
 
+def _remarks(answers: Answers) -> list[str]:
+    said = [answer.answer for answer in answers.answers]
+    lines = [
+        say("opened: {count} of {total}; log entries: {entries}").format(
+            count=said.count("opened"), total=len(said), entries=len(answers.receipts)
+        )
+    ]
+    if "needs-approval" in said:
+        lines.append(say("ask a second person to run: parcelveil reveal approve {id}").format(id=answers.approval))
+    elif set(said) & {"refused", "not-in-custody", "over-quota"} and "" not in {a.waybill for a in answers.answers}:
+        lines.append(say("'parcelveil policy explain' with the same words says why"))
+    if answers.left is not None:
+        lines.append(say("left today in this scene: {left}").format(left=answers.left))
+    return lines
+
+
 def _keep(answers: Answers, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    """The receipts as files. One that cannot be written can be made again: the entry stands in the log."""
     for text in answers.receipts:
         index = next(line for line in text.splitlines() if line.startswith("index ")).removeprefix("index ")
-        (folder / f"{index}.tlog-proof").write_text(text, "utf-8")
+        with whole_file(folder / f"{index}.tlog-proof") as file:
+            file.write(text.encode())
 
 
 @app.command
@@ -220,22 +147,22 @@ def search(
 
     from parcelveil.reveal.request import Search, Secret
 
-    value = getpass.getpass(f"{column}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    credentials = (who or Who()).credentials()
+    value = getpass.getpass(f"{column}: ").encode() if sys.stdin.isatty() else stdin_bytes().readline(4096)
     with (where or Where()).open() as workspace:
-        credentials = (who or Who()).credentials()
-        desk = workspace.desk(workspace.sealed([Path(path) for path in source]) if source else None)
         request = Search(
             **msgspec.structs.asdict(credentials),
             scene=scene,
             column=column,
-            value=Secret(value.strip().encode()),
+            value=Secret(value.strip()),
             months=months,
             ticket=ticket,
         )
+        desk = workspace.desk(sealed_source(source, workspace))
         answers = desk.search(request, country=workspace.settings.country)
     names = sorted({name for a in answers.answers for name in a.values or {}})
     _show(answers, tuple(names), as_json=json)
-    return 0 if answers.opened else EXIT_NOT_OPENED
+    return 0 if all(answer.answer == "opened" for answer in answers.answers) else EXIT_NOT_OPENED
 
 
 @app.command
@@ -244,7 +171,7 @@ def approve(
 ) -> None:
     """Approve what somebody asked for, as another person on another device.
 
-    Example: parcelveil reveal approve a-0123456789abcdef --as m-2 --role approver --device desk-2 --device-key desk-2.key
+    Example: parcelveil reveal approve a-0123456789abcdef --as m-2 --device desk-2 --device-key desk-2.key
 
     Parameters
     ----------
@@ -258,7 +185,7 @@ def approve(
         Summary as one JSON object on standard output.
     """
     with (where or Where()).open() as workspace:
-        receipt = workspace.desk().approve(id, (who or Who()).credentials(), reject=reject)
+        receipt = workspace.desk().approve(id, (who or Who()).credentials("approver"), reject=reject)
     state = "rejected" if reject else "approved"
     lines = [say("{id} is {state}").format(id=id, state=say(state))]
     if not reject:
@@ -269,9 +196,10 @@ def approve(
 @app.command
 def approvals(*, json: bool = False, where: Where | None = None) -> None:
     """List what waits for a second person, and what became of earlier requests."""
-    from datetime import UTC, datetime
+    from datetime import datetime
 
     with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+        zone = timezone(timedelta(minutes=workspace.settings.utc_offset_minutes))
         rows = [
             {
                 "id": row.id,
@@ -279,7 +207,7 @@ def approvals(*, json: bool = False, where: Where | None = None) -> None:
                 "scene": row.scene,
                 "by": row.actor,
                 "waybills": row.waybills,
-                "until": datetime.fromtimestamp(row.until / 1e6, UTC).isoformat(timespec="seconds"),
+                "until": datetime.fromtimestamp(row.until / 1e6, zone).isoformat(timespec="seconds"),
             }
             for row in tx.approvals()
         ]
@@ -355,13 +283,3 @@ def load_work(
         facts, lines = load(list(files), map, workspace)
     summary(facts, lines, as_json=json)
     return EXIT_REJECTS if facts["rejected"] else 0
-
-
-def listed(rows: list[dict[str, Any]], empty: str, *, as_json: bool) -> None:
-    """A table of records, or JSON; ``empty`` is said when there are none."""
-    if as_json:
-        print(json_format.dumps(rows, ensure_ascii=False))
-    elif rows:
-        print(table(list(rows[0]), [[plain(str(value)) for value in row.values()] for row in rows]))
-    else:
-        print(empty, file=sys.stderr)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from parcelveil.cli.asking import refuse_words
 from parcelveil.cli.language import say
-from parcelveil.cli.reveal import listed
+from parcelveil.cli.output import listed, whole_file
 from parcelveil.cli.terminal import Where, summary
-from parcelveil.errors import InputError, OutputError, UsageError
+from parcelveil.errors import UsageError
 
 if TYPE_CHECKING:
+    from parcelveil.reveal.scenes import Scenes
     from parcelveil.reveal.staff import Hired
 
-app = App(name="staff", help="The register of staff and their devices. Who is not in it sees nothing.")
+app = App(
+    name="staff",
+    help="The register of staff and their devices. Who is not in it sees nothing.",
+    error_formatter=refuse_words,
+)
 
 
 @app.command
@@ -51,55 +54,40 @@ def add(
     """
     from parcelveil.reveal.staff import Hired
 
-    _put([Hired(number, frozenset(role), frozenset(outlet or []), not suspended)], where, as_json=json)
+    hired = Hired(number, frozenset(role), frozenset(outlet or []), not suspended)
+    _put(lambda _: [hired], where, as_json=json)
 
 
 @app.command
 def load(file: str, /, *, json: bool = False, where: Where | None = None) -> None:
-    """Add or change many: a CSV file with the columns number, roles, outlets, active.
+    """Add or change many from a table with the columns number, roles, outlets, active (工号 角色 网点 在岗).
 
     Example: parcelveil staff load staff.csv
 
-    Roles and outlets are separated by blanks; active is yes or no, and yes where it is empty. All of it or nothing.
+    Roles and outlets are separated by blanks or semicolons; active is yes or no (是, 否), and yes where it is empty.
+    All of it is taken, or nothing.
 
     Parameters
     ----------
     file
-        The CSV file (UTF-8).
+        CSV, XLSX, JSON lines, Parquet … as 'seal' reads them; - for standard input.
     json
         Summary as one JSON object on standard output.
     """
-    from parcelveil.reveal.staff import Hired
+    from parcelveil.cli.staff_list import read_staff
 
-    try:
-        text = Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "{file} cannot be read: {why}", hint="it must be UTF-8", file=file, why=type(error).__name__
-        ) from None
-    reader = csv.DictReader(io.StringIO(text))
-    if not {"number", "roles"} <= set(reader.fieldnames or []):
-        raise InputError(
-            "{file} has no columns number and roles", hint="columns: number,roles,outlets,active", file=file
-        )
-    hired = []
-    for row in reader:
-        active = (row.get("active") or "yes").strip().lower()
-        if active not in ("yes", "no", "1", "0", "true", "false"):
-            raise InputError("{file}, row {row}: active is yes or no", file=file, row=reader.line_num)
-        roles, outlets = (frozenset((row.get(name) or "").split()) for name in ("roles", "outlets"))
-        hired.append(Hired((row["number"] or "").strip(), roles, outlets, active in ("yes", "1", "true")))
-    _put(hired, where, as_json=json)
+    _put(lambda scenes: read_staff(file, scenes), where, as_json=json)
 
 
-def _put(hired: list[Hired], where: Where | None, *, as_json: bool) -> None:
+def _put(list_of: Callable[[Scenes], list[Hired]], where: Where | None, *, as_json: bool) -> None:
+    """Enter a list, which may need the scenes in force to be read, into the register."""
     from parcelveil.reveal.rulebook import Rulebook
     from parcelveil.reveal.staff import put
 
     with (where or Where()).open() as workspace:
         with workspace.store.transaction() as tx:
             scenes = Rulebook.of(tx).scenes
-        added, changed = put(workspace.log, scenes, hired)
+        added, changed = put(workspace.log, scenes, list_of(scenes))
     lines = [say("{added} added, {changed} changed").format(added=added, changed=changed)]
     summary({"added": added, "changed": changed}, lines, as_json=as_json)
 
@@ -128,21 +116,11 @@ def enrol(
     """
     from parcelveil.reveal.staff import enrol as enrol_device
 
-    path = Path(output or f"{device}.key")
-    if "/" in device and output is None:
+    if output is None and "/" in device:
         raise UsageError("the device's id is no file name", hint="say where the key goes with -o FILE")
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise OutputError(
-            "{file} cannot be made: {why}", hint="keys are never overwritten", file=str(path), why=error.strerror
-        ) from None
-    try:
-        with os.fdopen(fd, "w") as file, (where or Where()).open() as workspace:
-            file.write(enrol_device(workspace.log, number, device).hex() + "\n")
-    except BaseException:
-        path.unlink()
-        raise
+    path = output or f"{device}.key"
+    with whole_file(path, private=True) as file, (where or Where()).open() as workspace:
+        file.write(enrol_device(workspace.log, number, device).hex().encode() + b"\n")
     print(say("enrolled {device}; its key is in {file}").format(device=device, file=path))
 
 
@@ -192,10 +170,10 @@ def list_(*, json: bool = False, where: Where | None = None) -> None:
             {
                 "number": row.number,
                 "handle": row.handle,
-                "roles": row.roles,
-                "outlets": row.outlet,
-                "active": "yes" if row.active else "no",
-                "devices": " ".join(d.device for d in devices if d.handle == row.handle),
+                "roles": row.roles.split(),
+                "outlets": row.outlet.split(),
+                "active": row.active,
+                "devices": sorted(d.device for d in devices if d.handle == row.handle),
             }
             for row in tx.staff()
         ]

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from parcelveil.cli.asking import in_words, refuse_words
 from parcelveil.cli.language import say
-from parcelveil.cli.terminal import summary
-from parcelveil.errors import ForkError, LogError, UsageError
+from parcelveil.cli.log_source import fetch_from, key_line
+from parcelveil.cli.output import whole_file
+from parcelveil.cli.terminal import fail, summary
+from parcelveil.errors import EXIT_INTERRUPTED, ForkError, LogError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from parcelveil.audit.witness import Observation
+    from parcelveil.audit.tiles import Fetch
+    from parcelveil.audit.witness import Observation, Witness
 
 app = App(
-    name="witness", help="Watch a log from elsewhere: cosign what is consistent, raise an alarm on rollback or fork."
+    name="witness",
+    help="Watch a log from elsewhere: cosign what is consistent, raise an alarm on rollback or fork.",
+    error_formatter=refuse_words,
 )
 
 
@@ -56,11 +63,7 @@ def trust(folder: Path, key: Path, /) -> None:
     """
     from parcelveil.audit.witness import Witness
 
-    try:
-        text = key.read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError("{file} cannot be read", hint="check the path", file=str(key)) from None
-    origin = Witness(folder).trust(text)
+    origin = Witness(folder).trust(key_line(key))
     print(say("watching {origin}").format(origin=origin))
 
 
@@ -104,45 +107,73 @@ def run(
     """
     import time
 
-    from parcelveil.audit import tiles, witness_serve
     from parcelveil.audit.witness import Witness
 
+    if not 1 <= every < float("inf"):
+        raise UsageError("--every is a number of seconds", hint="1 or more; 60 is usual")
+    if once and serve is not None:
+        raise UsageError("--once and --serve do not go together", hint="leave one of them away")
     witness = Witness(folder)
     known = witness.origins()
-    if origin is None:
-        if len(known) != 1:
-            raise UsageError("which log?", hint="give --origin; watched: {known}", known=", ".join(known) or "none yet")
-        origin = known[0]
-    fetch = tiles.http(source) if source.startswith(("http://", "https://")) else tiles.directory(Path(source))
-
-    def seen(result: Observation | LogError) -> None:
-        if isinstance(result, LogError):
-            kind = "ALARM" if isinstance(result, ForkError) else say("not read")
-            summary({"origin": origin, "alarm": isinstance(result, ForkError), "problem": str(result)},
-                    [f"{kind}: {result}"], as_json=json)  # fmt: skip
-            return
-        if output is not None:
-            part = output.with_name(f".{output.name}.part")
-            part.write_text(result.note, "utf-8")
-            part.replace(output)
-        lines = [
-            say("cosigned {origin} at {size} ({new} new entries)").format(
-                origin=origin, size=f"{result.size:,}", new=f"{result.new:,}"
-            )
-        ]
-        facts = {"origin": origin, "size": result.size, "root": result.root.hex(), "new": result.new}
-        summary(facts, lines, as_json=json)
+    if origin is None and len(known) != 1:
+        watched = ", ".join(known) or "-"
+        raise UsageError("which log?", hint="give --origin, or 'trust' one; watched: {known}", known=watched)
+    name = known[0] if origin is None else origin
+    fetch = fetch_from(source)
 
     if once:
-        seen(witness.observe(fetch, origin, int(time.time())))
+        _tell(name, witness.observe(fetch, name, int(time.time())), output, as_json=json)
         return 0
-    stop = threading.Event()
-    if serve is not None:
-        server = witness_serve.listen(witness, "127.0.0.1", serve)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(say("answering add-checkpoint on 127.0.0.1:{port}").format(port=serve), file=sys.stderr)
-    witness_serve.run(witness, fetch, origin, every, stop, on_round=seen)
+
+    def seen(result: Observation | LogError) -> None:
+        try:
+            _tell(name, result, output, as_json=json)
+        except OutputError as error:  # the next look tries again
+            fail(error)
+
+    return _run(witness, fetch, name, every, serve, seen)
+
+
+def _run(witness: Witness, fetch: Fetch, origin: str, every: float, port: int | None, seen: Callable[..., None]) -> int:
+    """Look again and again, and answer on ``port``, until Ctrl-C."""
+    from parcelveil.audit import witness_serve
+
+    server = witness_serve.listen(witness, "127.0.0.1", port) if port is not None else None
+    try:
+        if server is not None:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            print(
+                say("answering add-checkpoint on 127.0.0.1:{port}").format(port=server.server_address[1]),
+                file=sys.stderr,
+                flush=True,
+            )
+        witness_serve.run(witness, fetch, origin, every, threading.Event(), on_round=seen)
+    except KeyboardInterrupt:
+        print(say("stopped; what was cosigned is kept"), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    finally:
+        if server is not None:
+            server.shutdown()
+            server.server_close()
     return 0
+
+
+def _tell(origin: str, result: Observation | LogError, output: Path | None, *, as_json: bool) -> None:
+    """Say what one look came to, and keep its note. Raises OutputError."""
+    if isinstance(result, LogError):
+        alarm = isinstance(result, ForkError)
+        text = in_words(result)
+        line = say("ALARM: {problem}") if alarm else say("not read: {problem}")
+        summary({"origin": origin, "alarm": alarm, "problem": text}, [line.format(problem=text)], as_json=as_json)
+        return
+    line = say("cosigned {origin} at {size} ({new} new entries)")
+    facts = {"origin": origin, "size": result.size, "root": result.root.hex(), "new": result.new, "alarm": False}
+    lines = [line.format(origin=origin, size=f"{result.size:,}", new=f"{result.new:,}")]
+    summary(facts, lines, as_json=as_json)
+    sys.stdout.flush()
+    if output is not None:
+        with whole_file(output, force=True) as file:
+            file.write(result.note.encode())
 
 
 @app.command

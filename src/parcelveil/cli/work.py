@@ -29,10 +29,11 @@ def load(files: list[str], map: str | None, workspace: Workspace) -> tuple[dict[
     reasons: Counter[str] = Counter()
     lines = []
     for file in files:
+        name = say("standard input") if file == "-" else Path(file).name
         rejects = Rejects(None if file == "-" else f"{file}.rejects.csv")
         try:
             with open_source(file) as source:
-                progress = Progress(say("loading {file}").format(file=Path(file).name), source.size, source.position)
+                progress = Progress(say("loading {file}").format(file=name), source.size, source.position)
                 try:
                     loaded = workspace.custody.load(_events(source, names, workspace, rejects, progress))
                 finally:
@@ -44,7 +45,7 @@ def load(files: list[str], map: str | None, workspace: Workspace) -> tuple[dict[
         reasons.update(rejects.counts)
         lines.append(
             say("{file}: {events} events, {applied} new, {passed_over} known or older").format(
-                file=Path(file).name, **{name: f"{count:,}" for name, count in loaded._asdict().items()}
+                file=name, **{word: f"{count:,}" for word, count in loaded._asdict().items()}
             )
         )
         if rejects.total:

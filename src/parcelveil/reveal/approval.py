@@ -17,8 +17,9 @@ import hmac
 
 import msgspec
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import Approval
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.errors import PolicyError
 from parcelveil.ports import ApprovalRow
 from parcelveil.reveal.request import Credentials, Request, printable

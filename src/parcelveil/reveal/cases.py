@@ -12,22 +12,27 @@ Nothing here decides, logs or opens: :mod:`~parcelveil.reveal.desk` does.
 from __future__ import annotations
 
 import copy
+import re
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from parcelveil.audit.entry import Export, Look, Refusal
 from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
 from parcelveil.reveal.policy import Decision
 from parcelveil.reveal.request import MOST_FIELDS, MOST_WAYBILLS, Request, printable
 from parcelveil.reveal.rulebook import Rulebook
-from parcelveil.reveal.scenes import MOST_BATCH
+from parcelveil.reveal.scenes import FORMS, MOST_BATCH
 from parcelveil.reveal.staff import Member
+from parcelveil.waybill import WAYBILL, personal_fields
+
+PERSONAL = frozenset(field.name for field in personal_fields(WAYBILL))
 
 
 class Rows(NamedTuple):
@@ -37,19 +42,17 @@ class Rows(NamedTuple):
     sealed: pa.RecordBatch
     place: list[int]  # row of ``sealed`` for each asked waybill; -1 where there is none
     standing: dict[int, int]  # rows of ``sealed`` whose key is not alive, and why: see parcelveil.seal.standing
-    valid: dict[str, list[bool]]  # which rows hold a value, by column; filled in as asked
+    valid: dict[str, list[bool] | None]  # which rows hold a value, by column (None: all); filled in as asked
 
     def values(self, places: list[int], fields: Sequence[str]) -> int:
         """How many values ``fields`` of these rows hold."""
         count = 0
         for name in fields:
-            if not self.sealed[name].null_count:
-                count += len(places)
-                continue
             if name not in self.valid:
-                self.valid[name] = self.sealed[name].is_valid().to_pylist()
+                column = self.sealed[name]
+                self.valid[name] = column.is_valid().to_pylist() if column.null_count else None
             valid = self.valid[name]
-            count += sum(valid[place] for place in places)
+            count += len(places) if valid is None else sum(valid[place] for place in places)
         return count
 
 
@@ -150,6 +153,8 @@ def rows_at(sealed: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
     """The rows at ``places``, in that order."""
     if places == list(range(sealed.num_rows)):
         return sealed
+    if len(places) == 1:
+        return sealed.slice(places[0], 1)
     return sealed.take(pa.array(places, pa.int64()))  # with its type: to infer one, pyarrow looks for pandas each time
 
 
@@ -164,20 +169,83 @@ def tidy(request: Request) -> Request:
     An empty waybill number, scene or field is known to nobody, and refused like any other unknown one.
     """
 
-    def clean(text: object) -> str:
-        return text if isinstance(text, str) and printable(text) else ""
+    words = [getattr(request, name) for name in _WORDS]
+    changed: dict[str, object] = {}
+    waybills, asked = request.waybills[:MOST_WAYBILLS], request.fields[:MOST_FIELDS]
+    if _all_plain([*words, *waybills, *asked]):
+        fields = set(asked)
+    else:
+        changed = {name: "" for name, word in zip(_WORDS, words, strict=True) if not _clean(word)}
+        changed["waybills"] = tuple(number if _clean(number) else "" for number in waybills)
+        fields = {name if _clean(name) else "" for name in asked}
+    if len(waybills) < len(request.waybills):
+        changed.setdefault("waybills", waybills)
+    if len(request.fields) > MOST_FIELDS:
+        fields.add("")  # more than there are: asking for one that is unknown
+    if request.fields != (ordered := tuple(sorted(fields))):
+        changed["fields"] = ordered
+    return msgspec.structs.replace(request, **changed) if changed else request
 
-    too_many = {""} if len(request.fields) > MOST_FIELDS else set()
-    return msgspec.structs.replace(
-        request,
-        **{name: clean(getattr(request, name)) for name in _WORDS},
-        waybills=tuple(clean(number) for number in request.waybills[:MOST_WAYBILLS]),
-        # More fields than there are is asking for one that is unknown.
-        fields=tuple(sorted({clean(name) for name in request.fields[:MOST_FIELDS]} | too_many)),
-    )
+
+def _all_plain(texts: list[str]) -> bool:
+    """Whether all are identifiers in ASCII, or empty: nearly always so, and found out at once."""
+    try:
+        lines = "\n".join(texts) + "\n"
+    except TypeError:
+        return False
+    return lines.count("\n") == len(texts) and _PLAIN_LINES.fullmatch(lines) is not None
 
 
+def _clean(text: object) -> bool:
+    return text == "" or (isinstance(text, str) and printable(text))
+
+
+_PLAIN_LINES = re.compile(r"(?:(?:[!-~](?:[ -~]{0,62}[!-~])?)?\n)*")
 _WORDS = ("actor", "role", "outlet", "device", "scene", "form", "ticket", "document", "approval")
+
+
+def entry_of(
+    case: Case, book: Rulebook, member: Member, verdict: Verdict, time: int, ticket: str, waybills: int, values: int
+) -> Look | Refusal | Export:
+    """The log's entry. It says only what comes from closed lists: whatever else was typed is ``?``.
+
+    ``ticket``: the one named, when work knows it. ``waybills``, ``values``: how many the entry speaks of.
+    """
+    request = case.request
+    scene = request.scene if request.scene in book.scenes else "?"
+    device = request.device if request.device in book.register.devices else "?" if request.device else ""
+    common: dict[str, Any] = {
+        "time": time,
+        "request": case.id,
+        "actor": member.handle,
+        "role": request.role if request.role in book.scenes.roles else "?",
+        "scene": scene,
+        "outlet": request.outlet if request.outlet in member.outlets else "?" if request.outlet else "",
+        "device": device,
+        "fields": tuple(name if name in PERSONAL else "?" for name in case.fields),
+        "form": request.form if request.form in FORMS else "?",
+        "waybills": waybills,
+        "policy": book.version,
+        "rules": verdict.rules,
+        "ticket": ticket,
+        "approval": case.approval,
+    }
+    if verdict.answer != "opened":
+        return Refusal(**common, answer=verdict.answer, reason=verdict.reason)
+    if scene in book.scenes and book.scenes[scene].action == "export":
+        return Export(**common, values=values)
+    return Look(**common, values=values)
+
+
+def checked(request: Request) -> Request:
+    """The request, when it is one at all. Raises TypeError: what is in it may be hostile, what it is may not."""
+    if (
+        not isinstance(request, Request)
+        or not isinstance(request.waybills, tuple)
+        or not isinstance(request.fields, tuple)
+    ):
+        raise TypeError("the desk answers a Request, with tuples of waybills and fields")
+    return request
 
 
 def parts(requests: list[Request]) -> Iterator[list[Request]]:

@@ -25,24 +25,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import MAX_SUBJECTS, Export, Look, Refusal
 from parcelveil.audit.group import GroupCommit
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.errors import KeyAccessError, LogError, OutputError, PolicyError, WorkspaceError
 from parcelveil.ports import SealedSource, Store
 from parcelveil.reveal import approval
 from parcelveil.reveal.cases import (
+    PERSONAL,
     Case,
     Rows,
     Verdict,
     base_facts,
+    checked,
     custody_bits,
+    entry_of,
     own,
     parts,
     rows_at,
@@ -51,7 +54,7 @@ from parcelveil.reveal.cases import (
 )
 from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
-from parcelveil.reveal.quota import take
+from parcelveil.reveal.quota import Counting
 from parcelveil.reveal.request import Answer, Answers, Credentials, Request, Search
 from parcelveil.reveal.rulebook import Rulebook
 from parcelveil.reveal.scenes import Scene
@@ -60,9 +63,8 @@ from parcelveil.reveal.staff import Member
 from parcelveil.seal import few, kernel
 from parcelveil.seal.keyring import Drawn, KeyRing
 from parcelveil.seal.standing import standing
-from parcelveil.waybill import WAYBILL, mask_name, personal_fields
+from parcelveil.waybill import mask_name
 
-_PERSONAL = frozenset(field.name for field in personal_fields(WAYBILL))
 #: What a row that would be opened is instead, by what :mod:`~parcelveil.seal.standing` says of it.
 _STANDING = {
     kernel.ERASED: Verdict("erased", "erased", ()),
@@ -90,11 +92,11 @@ class Desk:
 
     def look(self, request: Request) -> Answers:
         """Answer one request. Raises only when the log cannot be written, and then nothing was opened."""
-        return self._group.submit(request)
+        return self._group.submit(checked(request))
 
     async def look_async(self, request: Request) -> Answers:
         """Like :meth:`look`, without blocking the event loop."""
-        return await self._group.submit_async(request)
+        return await self._group.submit_async(checked(request))
 
     def search(self, asked: Search, country: str) -> Answers:
         """Answer one search by phone or e-mail; see :mod:`~parcelveil.reveal.search`."""
@@ -149,7 +151,7 @@ class Desk:
             with self._log.begin() as batch:
                 self._rulebook.follow(batch.tx)
                 self._write(case, batch, self._rulebook.register.member(case.request.actor), None)
-        except _EVERYBODYS as worse:
+        except Exception as worse:  # noqa: BLE001  it could not even be logged
             return worse
         return error
 
@@ -172,16 +174,19 @@ class Desk:
     def _decide_all(self, cases: Sequence[Case], rows: Rows, batch: Batch, key: bytes) -> None:
         self._rulebook.follow(batch.tx)
         custody = custody_bits(self._custody, cases, rows.numbers, batch.time)
+        counting = Counting(batch)
+        known: dict[tuple[Facts, int], Verdict] = {}
         for case in cases:
-            self._decide(case, rows, custody, batch, key)
+            self._decide(case, rows, custody, counting, known, batch, key)
+        counting.write()
         if drawn := sum(case.drawn for case in cases):
             batch.tx.draw(batch.day, drawn)
 
     def _find(self, cases: Sequence[Case]) -> Rows:
         """The sealed rows asked for, and whether their keys are alive. Opens nothing."""
         numbers = [number for case in cases for number in case.sought]
-        clear = sorted({f for case in cases if case.request.form != "masked" for f in case.fields if f in _PERSONAL})
-        masks = {mask_name(f) for case in cases if case.request.form == "masked" for f in case.fields if f in _PERSONAL}
+        clear = sorted({f for case in cases if case.request.form != "masked" for f in case.fields if f in PERSONAL})
+        masks = {mask_name(f) for case in cases if case.request.form == "masked" for f in case.fields if f in PERSONAL}
         sealed = self._source.find(numbers, [*clear, *sorted(masks)])
         where = {number: row for row, number in enumerate(sealed["waybill_no"].to_pylist())}
         rows = Rows(numbers, sealed, [where.get(number, -1) for number in numbers], {}, {})
@@ -207,7 +212,16 @@ class Desk:
             return few.standing_few(sealed, keys, fields)
         return standing(sealed, keys)
 
-    def _decide(self, case: Case, rows: Rows, custody: npt.NDArray[np.uint8], batch: Batch, key: bytes) -> None:
+    def _decide(
+        self,
+        case: Case,
+        rows: Rows,
+        custody: npt.NDArray[np.uint8],
+        counting: Counting,
+        known: dict[tuple[Facts, int], Verdict],
+        batch: Batch,
+        key: bytes,
+    ) -> None:
         """Decide, count and log one request; ``case.drawn`` is then how many values may be opened."""
         request, book = case.request, self._rulebook
         member = book.register.member(request.actor)
@@ -216,23 +230,27 @@ class Desk:
         base = base_facts(case, member, book, approved=granted.approved)
         # What is larger than any scene allows is refused whatever custody says, and nobody looked.
         bits = custody[case.start : case.end].tolist() if case.sought else [0] * len(case.waybills)
-        verdicts = {code: self._verdict(with_custody(base, code), granted) for code in set(bits)}
+        verdicts = {code: self._verdict(base, code, known, granted) for code in set(bits)}
         case.verdicts = [verdicts[code] for code in bits]
         self._stand(case, rows)
         opening = [i for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
         if opening and scene is not None:
-            opening = self._count(case, scene, opening, base, bits, batch, member)
+            opening = self._count(case, scene, opening, base, bits, counting, member)
         if any(verdict.answer == "needs-approval" for verdict in case.verdicts) and scene is not None:
             case.approval = granted.ask(batch, case.id, member, scene.approval_minutes)
         elif opening and granted.approved:
             case.approval = granted.use(batch, case.id, member)
         self._write(case, batch, member, rows)
 
-    def _verdict(self, facts: Facts, granted: approval.Granted) -> Verdict:
-        decision = self._rulebook.policy.decide(facts)
-        if decision.answer == "needs-approval" and granted.problem:
-            return Verdict("refused", granted.problem, decision.rules)
-        return verdict_of(decision)
+    def _verdict(
+        self, base: Facts, bits: int, known: dict[tuple[Facts, int], Verdict], granted: approval.Granted
+    ) -> Verdict:
+        verdict = known.get((base, bits))
+        if verdict is None:
+            known[base, bits] = verdict = verdict_of(self._rulebook.policy.decide(with_custody(base, bits)))
+        if verdict.answer == "needs-approval" and granted.problem:
+            return Verdict("refused", granted.problem, verdict.rules)
+        return verdict
 
     def _stand(self, case: Case, rows: Rows) -> None:
         """What would be opened but is unknown, erased, or no sealed value."""
@@ -252,11 +270,11 @@ class Desk:
         opening: list[int],
         base: Facts,
         bits: list[int],
-        batch: Batch,
+        counting: Counting,
         member: Member,
     ) -> list[int]:
         """Count the waybills into the quotas of actor and outlet; all of them, or none when they do not fit."""
-        took = take(batch, scene, member.handle, case.request.outlet, len(opening))
+        took = counting.take(scene, member.handle, case.request.outlet, len(opening))
         case.left = took.left
         if took.taken:
             return opening
@@ -288,30 +306,9 @@ class Desk:
     def _entry(
         self, case: Case, batch: Batch, member: Member, verdict: Verdict, waybills: int, values: int
     ) -> Look | Refusal | Export:
-        """Says only what comes from closed lists: whatever else was typed is ``?``."""
-        request, book = case.request, self._rulebook
-        scene = request.scene if request.scene in book.scenes else "?"
-        device = request.device if request.device in book.register.devices else "?" if request.device else ""
-        common: dict[str, Any] = {
-            "time": batch.time,
-            "request": case.id,
-            "actor": member.handle,
-            "role": request.role if request.role in book.scenes.roles else "?",
-            "scene": scene,
-            "outlet": request.outlet if request.outlet in member.outlets else "?" if request.outlet else "",
-            "device": device,
-            "fields": tuple(name if name in _PERSONAL else "?" for name in case.fields),
-            "form": request.form if request.form in ("full", "masked") else "?",
-            "waybills": waybills,
-            "policy": book.version,
-            "rules": verdict.rules,
-            "ticket": request.ticket if request.ticket and self._custody.ticket_known(request.ticket) else "",
-            "approval": case.approval,
-        }
-        if verdict.answer != "opened":
-            return Refusal(**common, answer=verdict.answer, reason=verdict.reason)
-        kind = Export if scene in book.scenes and book.scenes[scene].action == "export" else Look
-        return kind(**common, values=values)
+        ticket = case.request.ticket
+        known = ticket if ticket and self._custody.ticket_known(ticket) else ""
+        return entry_of(case, self._rulebook, member, verdict, batch.time, known, waybills, values)
 
     # -- after the log ---------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from parcelveil.audit.log import Batch
+from parcelveil.audit.batch import Batch
 from parcelveil.reveal.scenes import Scene
 
 
@@ -26,15 +26,48 @@ class Taken(NamedTuple):
     left: int
 
 
+class Counting:
+    """The quotas of one transaction: each is read once, however many requests ask, and written once by :meth:`write`."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._room: dict[tuple[str, str], int] = {}
+        self._taken: dict[tuple[str, str], int] = {}
+
+    def _left(self, who: str, scene: Scene, limit: int, *, own: bool) -> int:
+        key = who, scene.name
+        if key not in self._room:
+            tx, day = self._batch.tx, self._batch.day
+            changed = tx.limit(who, scene.name, day) if own else None
+            self._room[key] = (limit if changed is None else changed) - tx.used(who, scene.name, day)
+        return self._room[key]
+
+    def _take(self, who: str, scene: Scene, count: int) -> None:
+        key = who, scene.name
+        self._room[key] -= count
+        self._taken[key] = self._taken.get(key, 0) + count
+
+    def take(self, scene: Scene, handle: str, outlet: str, count: int) -> Taken:
+        """Count ``count`` waybills for the person and the outlet; all of them, or none when they do not fit."""
+        room = self._left(handle, scene, scene.quota_actor_day, own=True)
+        shared = f"outlet:{outlet}" if outlet and scene.quota_outlet_day else ""
+        if count > room or (shared and count > self._left(shared, scene, scene.quota_outlet_day, own=False)):
+            return Taken(False, max(0, room))
+        self._take(handle, scene, count)
+        if shared:
+            self._take(shared, scene, count)
+        return Taken(True, room - count)
+
+    def write(self) -> None:
+        """Into the transaction: before it ends, or nothing was counted."""
+        for (who, scene), count in self._taken.items():
+            self._batch.tx.use(who, scene, self._batch.day, count)
+        self._taken.clear()
+
+
 def take(batch: Batch, scene: Scene, handle: str, outlet: str, count: int) -> Taken:
-    """Count ``count`` waybills for the person and the outlet; all of them, or none when they do not fit."""
-    tx, day = batch.tx, batch.day
-    own = tx.limit(handle, scene.name, day)
-    room = (scene.quota_actor_day if own is None else own) - tx.used(handle, scene.name, day)
-    shared = f"outlet:{outlet}" if outlet and scene.quota_outlet_day else ""
-    if count > room or (shared and count > scene.quota_outlet_day - tx.used(shared, scene.name, day)):
-        return Taken(False, max(0, room))
-    tx.use(handle, scene.name, day, count)
-    if shared:
-        tx.use(shared, scene.name, day, count)
-    return Taken(True, room - count)
+    """As :meth:`Counting.take`, once, and written."""
+    counting = Counting(batch)
+    taken = counting.take(scene, handle, outlet, count)
+    counting.write()
+    return taken

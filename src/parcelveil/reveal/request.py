@@ -14,8 +14,7 @@ Every waybill gets one answer. Nothing here checks anything: the desk does, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -95,8 +94,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __repr__(self) -> str:
         return f"<Answer {self.answer} {self.reason}>"
 
-    def __rich_repr__(self) -> Iterator[str]:  # what rich shows of it, in a traceback for example
-        yield self.answer
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # what rich shows of it, in a traceback for example
+        return [("answer", self.answer)]
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,8 +113,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<Answers {self.request}: {len(self.answers)}>"
 
-    def __rich_repr__(self) -> Iterator[str]:
-        yield self.request
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("request", self.request)]
 
     @property
     def opened(self) -> bool:

@@ -18,8 +18,9 @@ from typing import Self
 
 import msgspec
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import PolicyChange
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.errors import PolicyError
 from parcelveil.ports import PolicyRow, Transaction
 from parcelveil.reveal.policy import Policy, default_documents

@@ -20,8 +20,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import MAX_SUBJECTS, Look, Refusal
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.errors import InputError, KeyAccessError
 from parcelveil.intake.phone import normalise_phones
 from parcelveil.ports import SealedSource

@@ -24,8 +24,9 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import QuotaChange, StaffChange
-from parcelveil.audit.log import Batch, Log
+from parcelveil.audit.log import Log
 from parcelveil.errors import PolicyError
 from parcelveil.ports import DeviceRow, StaffRow, Transaction
 from parcelveil.reveal.request import printable

@@ -21,7 +21,13 @@ CREATE TABLE subject (
     sealed BLOB NOT NULL,
     PRIMARY KEY (entry, place)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX subject_token ON subject (token);
+-- Filled when entries are published: a look must not pay for a random place in a big index.
+CREATE TABLE subject_token (
+    token BLOB NOT NULL,
+    entry INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    PRIMARY KEY (token, entry, place)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE meter (day INTEGER PRIMARY KEY, drawn INTEGER NOT NULL) STRICT;
 CREATE TABLE staff (
     handle TEXT PRIMARY KEY,
