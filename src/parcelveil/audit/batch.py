@@ -13,6 +13,7 @@ the batch itself, without reading a tile.
 from __future__ import annotations
 
 import binascii
+import os
 from collections.abc import Sequence
 
 import msgspec
@@ -26,6 +27,7 @@ from parcelveil.errors import LogError
 from parcelveil.ports import LogState, Transaction
 
 _MOST_VALUES = 1 << 53
+_POOL = 1024
 
 
 class Batch:
@@ -41,6 +43,7 @@ class Batch:
         self._leaves: list[bytes] = []
         self._asked: list[Subject] = []
         self._checkpoint = ""
+        self._pool = b""
         self._node_texts: dict[bytes, str] = {}
         self.open = True
         self.grown: Grown | None = None  # the tree with these entries, once they are durable
@@ -56,7 +59,7 @@ class Batch:
             raise LogError("the transaction of this entry has ended", hint="begin another one")
         index = self._state.size + len(self.entries)
         if isinstance(entry, Asked) and (subjects or document):
-            made = self._subjects.commit(index, subjects, document)
+            made = self._subjects.commit(index, subjects, document, self._random)
             self._asked += made
             committed = tuple(s.commitment for s in made if s.place >= 0)
             papers = made[-1].commitment if document else ""
@@ -76,6 +79,13 @@ class Batch:
         if not data or entry.time != self.time or not 0 <= getattr(entry, "values", 0) <= _MOST_VALUES:
             raise LogError("the log cannot hold this {kind} entry", hint="nothing was logged", kind=entry.kind)
         return data
+
+    def _random(self, count: int) -> bytes:
+        """Random bytes, fetched from the system for many salts at once."""
+        if len(self._pool) < count:
+            self._pool = os.urandom(max(count, _POOL))
+        taken, self._pool = self._pool[:count], self._pool[count:]
+        return taken
 
     def set_minimum(self, minimum: int) -> None:
         """Entries below ``minimum`` are pruned from here on."""

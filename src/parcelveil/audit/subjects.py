@@ -90,14 +90,20 @@ class Subjects:
         self._of(period)
         self._period = period
 
-    def commit(self, entry: int, subjects: Sequence[tuple[str, str]], document: str = "") -> list[Subject]:
+    def commit(
+        self,
+        entry: int,
+        subjects: Sequence[tuple[str, str]],
+        document: str = "",
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> list[Subject]:
         """The subjects of entry number ``entry``, each with a fresh salt; the document's comes last."""
         if len(subjects) > MAX_SUBJECTS:
             raise LogError("an entry speaks of {most} waybills at the most", most=MAX_SUBJECTS)
         places = [(place, kind, value) for place, (kind, value) in enumerate(subjects)]
         if document:
             places.append((DOCUMENT_PLACE, "document", document))
-        salts = os.urandom(SALT_BYTES * len(places))
+        salts = random(SALT_BYTES * len(places))
         made = []
         for number, (place, kind, value) in enumerate(places):
             salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
