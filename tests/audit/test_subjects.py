@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit.kept_log import Kept, Months
 from parcelveil.adapt import key_file
@@ -253,3 +255,15 @@ def test_erasing_a_waybill_erases_its_salts(folder: Path) -> None:
         with workspace.store.transaction() as tx:
             left = [[workspace.log.subjects.open(row).value for row in tx.subjects_of_entry(i)] for i in entries]
     assert left == [["DOC-4711"], ["DOC-4711", "YT2"], ["DOC-4711"]]
+
+
+@given(st.lists(st.text(max_size=40), min_size=30, max_size=60))
+@settings(max_examples=25, deadline=None)
+def test_many_rows_at_once_are_the_rows_one_by_one(values: list[str]) -> None:
+    subjects = Months().subjects()
+    subjects.prepare()
+    texts = [value.replace("\0", "") for value in values]
+    made = subjects.commit(1 << 40, [("waybill", text) for text in texts], "paper")
+    together = subjects.rows(made)
+    assert together == [row for subject in made for row in subjects.rows([subject])]
+    assert [subjects.open(row) for row in together] == made

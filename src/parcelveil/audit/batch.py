@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import msgspec
 
 from parcelveil.audit import note, tiles
-from parcelveil.audit.entry import AnyEntry, Asked, decode, encode
+from parcelveil.audit.entry import AnyEntry, Asked, encode, readable
 from parcelveil.audit.proof import leaf_hash
 from parcelveil.audit.subjects import Subject, Subjects
 from parcelveil.audit.tree import Frontier, Grown
@@ -73,10 +73,14 @@ class Batch:
         """The bytes of an entry that every reader will take."""
         try:
             data = encode(entry)
-            decode(data)
         except ValueError:  # its text may quote the entry
             data = b""
-        if not data or entry.time != self.time or not 0 <= getattr(entry, "values", 0) <= _MOST_VALUES:
+        if (
+            not data
+            or not readable(data)
+            or entry.time != self.time
+            or not 0 <= getattr(entry, "values", 0) <= _MOST_VALUES
+        ):
             raise LogError("the log cannot hold this {kind} entry", hint="nothing was logged", kind=entry.kind)
         return data
 

@@ -184,6 +184,15 @@ def decode(data: bytes) -> AnyEntry:
     return msgspec.structs.replace(entry, v=0)
 
 
+def readable(data: bytes) -> bool:
+    """Whether bytes that :func:`encode` made read back: not so when a field held something of another type."""
+    try:
+        _decoder.decode(data)
+    except ValueError:
+        return False
+    return True
+
+
 def commitment(salt: bytes, kind: str, value: str) -> bytes:
     """32 bytes that commit to ``value`` and say nothing about it to who has not the salt."""
     return hashlib.sha256(b"%b%b%b\0%b" % (_LABEL, salt, kind.encode(), value.encode())).digest()

@@ -18,19 +18,28 @@ from __future__ import annotations
 import binascii
 import hmac
 import os
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from parcelveil.audit.entry import MAX_SUBJECTS, SALT_BYTES, commitment
 from parcelveil.errors import LogError
 from parcelveil.ports import SubjectRow
+from parcelveil.seal.siv import BLOCK, Cmac, Siv, double
 
 DOCUMENT_PLACE = -1
+#: From so many rows on, arrays are quicker than single calls.
+_MANY = 24
 PURPOSE = "salts"
 
 
@@ -48,12 +57,42 @@ class Subject(NamedTuple):
         return f"<Subject {self.entry}/{self.place}>"
 
 
-class _Keys(NamedTuple):
-    seal: AESSIV
-    token: bytes
+class _Keys:
+    """The keys of one month: for one row at a time, and for many at once."""
+
+    def __init__(self, parts: bytes) -> None:
+        self.one, self.many = AESSIV(parts[:64]), Siv(parts[:64])
+        self._token, self.tokens = AES(parts[64:]), Cmac(parts[64:])
 
     def __repr__(self) -> str:
         return "<salts keys>"
+
+    def token(self, plain: bytes) -> bytes:
+        """What finds the rows of one kind and value: AES-CMAC."""
+        mac = CMAC(self._token)
+        mac.update(plain)
+        return mac.finalize()
+
+    def seal(self, where: bytes, plain: bytes) -> bytes:
+        """AES-SIV of a row, bound to its place."""
+        return self.one.encrypt(plain, [where])
+
+    def seal_all(self, where: npt.NDArray[np.uint8], plain: Sequence[bytes]) -> list[bytes]:
+        """:meth:`seal` of rows of any lengths; those of one length go through AES together."""
+        sealed: list[bytes] = [b""] * len(plain)
+        sizes = np.array([len(text) for text in plain])
+        start = double(self.many.s2v_prefix([]))
+        for size in np.unique(sizes):
+            chosen = np.flatnonzero(sizes == size)
+            rows = np.frombuffer(b"".join([plain[i] for i in chosen.tolist()]), dtype=np.uint8).reshape(
+                len(chosen), size
+            )
+            tags, keystream = self.many.seal_rows(start ^ self.many.mac.rows(where[chosen]), rows)
+            data = np.concatenate([tags, keystream ^ rows], axis=1).tobytes()
+            width = BLOCK + int(size)
+            for place, i in enumerate(chosen.tolist()):
+                sealed[i] = data[place * width : (place + 1) * width]
+        return sealed
 
 
 class Subjects:
@@ -73,7 +112,7 @@ class Subjects:
         keys = self._keys.get(period)  # no lock: two threads may both derive the same keys
         if keys is None:
             parts = HKDF(SHA256(), 96, salt=None, info=b"parcelveil v1 salts").derive(self._secret(PURPOSE, period))
-            keys = self._keys[period] = _Keys(AESSIV(parts[:64]), parts[64:])
+            keys = self._keys[period] = _Keys(parts)
         return keys
 
     def _alive(self) -> list[int]:
@@ -114,19 +153,24 @@ class Subjects:
         """The rows of the side table."""
         period = self._period
         keys = self._of(period)
-        seal = keys.seal.encrypt
-        rows = []
-        for s in subjects:
-            plain = f"{s.kind}\0{s.value}".encode()
-            token = _token(keys, plain)
-            rows.append(SubjectRow(s.entry, s.place, period, token, seal(s.salt + plain, [_where(s.entry, s.place)])))
-        return rows
+        made = list(subjects)
+        texts = [f"{s.kind}\0{s.value}".encode() for s in made]
+        plain = [s.salt + text for s, text in zip(made, texts, strict=True)]
+        if len(made) < _MANY:
+            tokens = [keys.token(text) for text in texts]
+            sealed = [keys.seal(_where(s.entry, s.place), text) for s, text in zip(made, plain, strict=True)]
+        else:
+            data = keys.tokens.column(pa.array(texts, pa.binary())).tobytes()
+            tokens = [data[start : start + BLOCK] for start in range(0, len(data), BLOCK)]
+            places = np.array([(s.entry, s.place) for s in made], dtype=">i8").view(np.uint8)
+            sealed = keys.seal_all(places, plain)
+        return [SubjectRow(s.entry, s.place, period, *row) for s, *row in zip(made, tokens, sealed, strict=True)]
 
     def tokens(self, subjects: Iterable[tuple[str, str]]) -> list[bytes]:
         """What finds the rows of these subjects: one token a subject and month there is a key of."""
         wanted = [f"{kind}\0{value}".encode() for kind, value in subjects]
         keys = [self._of(period) for period in self._alive()]
-        return [_token(key, plain) for plain in wanted for key in keys]
+        return [key.token(plain) for plain in wanted for key in keys]
 
     def open(self, row: SubjectRow) -> Subject:
         """The subject of a row. Raises LogError when row and key do not belong together, or the key was destroyed."""
@@ -134,8 +178,8 @@ class Subjects:
             raise LogError("whom entry {entry} is about was erased", hint="it stays so", entry=row.entry)
         keys = self._of(row.period)
         try:
-            plain = keys.seal.decrypt(row.sealed, [_where(row.entry, row.place)])
-            if not hmac.compare_digest(_token(keys, plain[SALT_BYTES:]), row.token):
+            plain = keys.one.decrypt(row.sealed, [_where(row.entry, row.place)])
+            if not hmac.compare_digest(keys.token(plain[SALT_BYTES:]), row.token):
                 raise InvalidTag  # erasing would not find it
         except InvalidTag:
             raise LogError(
@@ -150,11 +194,6 @@ def _text(committed: bytes) -> str:
     return binascii.b2a_base64(committed, newline=False).decode("ascii")
 
 
-def _token(keys: _Keys, plain: bytes) -> bytes:
-    """Finds the rows of one kind and value."""
-    return hmac.digest(keys.token, plain, "sha256")[:16]
-
-
 def _where(entry: int, place: int) -> bytes:
     """Binds a sealed salt to its entry and place: rows cannot be swapped."""
-    return b"%d/%d" % (entry, place)
+    return struct.pack(">qq", entry, place)

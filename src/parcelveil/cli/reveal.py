@@ -91,6 +91,8 @@ def _remarks(answers: Answers) -> list[str]:
             count=said.count("opened"), total=len(said), entries=len(answers.receipts)
         )
     ]
+    if not said:
+        lines.insert(0, say("nothing was found"))
     if "needs-approval" in said:
         lines.append(say("ask a second person to run: parcelveil reveal approve {id}").format(id=answers.approval))
     elif set(said) & {"refused", "not-in-custody", "over-quota"} and "" not in {a.waybill for a in answers.answers}:

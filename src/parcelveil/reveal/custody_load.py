@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from parcelveil.errors import InputError, WorkspaceError
 from parcelveil.event import LONGEST, NEEDED, POSITIONS, WORK, BizStep
@@ -59,6 +61,9 @@ _MOST_CACHED = 1 << 20
 _PIECE = 1 << 17
 
 
+_FEW = 8
+
+
 class Loaded(NamedTuple):
     """What became of the events: ``events`` is the sum of the others."""
 
@@ -74,17 +79,28 @@ class Hashes:
     def __init__(self, key: bytes) -> None:
         master = Cmac(key)
 
+        def derived(label: bytes) -> bytes:
+            return master.rows(as_rows(b"parcelveil v1 custody " + label)).tobytes()
+
         def mac(label: bytes) -> Cmac:
-            return Cmac(master.rows(as_rows(b"parcelveil v1 custody " + label)).tobytes())
+            return Cmac(derived(label))
 
         self.key = key
         self._parcel, self._name, self._route = mac(b"parcel"), mac(b"name"), mac(b"route")
         self._ticket, self._closed, self._about = mac(b"ticket"), mac(b"closed"), mac(b"about")
+        self._one_parcel = AES(derived(b"parcel"))
         # Not secret, so that every index of the same events breaks ties alike.
         self._tie = Cmac(bytes(16))
 
     def parcels(self, waybill_no: pa.StringArray) -> Bytes2D:
+        if len(waybill_no) <= _FEW:  # a lone look: some microseconds each, where arrays take fifty to begin with
+            return np.frombuffer(b"".join(map(self._parcel_of, waybill_no.to_pylist())), np.uint8).reshape(-1, 16)
         return self._parcel.column(waybill_no)
+
+    def _parcel_of(self, number: str) -> bytes:
+        mac = CMAC(self._one_parcel)
+        mac.update(number.encode())
+        return mac.finalize()
 
     def names(self, names: pa.StringArray) -> Bytes2D:
         return self._name.column(names)

@@ -278,9 +278,10 @@ class Desk:
         case.left = took.left
         if took.taken:
             return opening
+        over = base._replace(within_quota=False)
+        verdicts = {code: self._rulebook.policy.decide(with_custody(over, code)) for code in {bits[i] for i in opening}}
         for i in opening:
-            facts = with_custody(base, bits[i])._replace(within_quota=False)
-            case.verdicts[i] = verdict_of(self._rulebook.policy.decide(facts))
+            case.verdicts[i] = verdict_of(verdicts[bits[i]])
         return []
 
     def _write(self, case: Case, batch: Batch, member: Member, rows: Rows | None) -> None:

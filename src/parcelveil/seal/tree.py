@@ -111,7 +111,7 @@ class Tree:
 
     def leaves(self, paths: Paths) -> tuple[Bytes2D, npt.NDArray[np.bool_]]:
         """The leaf of each path, ``(n, 16)``, and whether it still exists. Rows of lost leaves are zeros."""
-        table = self._expanded() if len(paths) >= _TABLE_PAYS_FROM else self
+        table = self._expanded() if len(paths) >= _TABLE_PAYS_FROM else self._table or self
         node, alive = table._cover(paths)
         if not alive.any():
             return np.zeros((len(paths), BLOCK), dtype=np.uint8), alive
@@ -127,12 +127,13 @@ class Tree:
 
     def leaf(self, path: int) -> bytes | None:
         """The leaf of one path, or None when it is gone: without arrays, some 60 microseconds."""
-        place = self._place(path)
+        table = self._table or self  # a quarter of the way is walked already where the table was made
+        place = table._place(path)
         if place is None:
             return None
-        node = int.from_bytes(self._seeds[place].tobytes(), "big")
+        node = int.from_bytes(table._seeds[place].tobytes(), "big")
         aes = self._down.block
-        for depth in range(int(self._depths[place]), DEPTH):
+        for depth in range(int(table._depths[place]), DEPTH):
             node ^= path >> (DEPTH - 1 - depth) & 1
             node ^= int.from_bytes(aes(node.to_bytes(BLOCK, "big")), "big")
         return node.to_bytes(BLOCK, "big")
