@@ -55,7 +55,7 @@ class Office:
 
 
 def open_office(desk: Desk, people: tuple[str, ...] = ("c-104",)) -> Office:
-    """The office with these people, seven hours after the parcels were sealed."""
+    """The office with these people; the couriers took their parcels an hour ago."""
     office = Office(desk)
     Path("orders.csv").write_text(csv_text(), "utf-8")
     Path("acme/sealed").mkdir(exist_ok=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import string
-from collections.abc import Iterator
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest

@@ -54,9 +54,7 @@ def test_masks_and_single_fields(office: Office) -> None:
 
 def test_numbers_from_standard_input(office: Office) -> None:
     text = f"\ufeff{OWN}\r\n\r\n  {OTHERS} \r\n\n".encode()
-    facts = json.loads(
-        office.run("reveal", "-", "--scene", "deliver", *office.by("c-104"), "--json", stdin=text).out
-    )
+    facts = json.loads(office.run("reveal", "-", "--scene", "deliver", *office.by("c-104"), "--json", stdin=text).out)
     assert [(a["waybill"], a["answer"]) for a in facts["answers"]] == [(OWN, "opened"), (OTHERS, "not-in-custody")]
     office.run("reveal", "-", "--scene", "deliver", *office.by("c-104"), stdin=b"\r\n \n").refused(2, "which waybills")
 

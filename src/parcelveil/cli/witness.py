@@ -165,15 +165,16 @@ def _tell(origin: str, result: Observation | LogError, output: Path | None, *, a
         text = in_words(result)
         line = say("ALARM: {problem}") if alarm else say("not read: {problem}")
         summary({"origin": origin, "alarm": alarm, "problem": text}, [line.format(problem=text)], as_json=as_json)
+        sys.stdout.flush()
         return
+    if output is not None:
+        with whole_file(output, force=True) as file:
+            file.write(result.note.encode())
     line = say("cosigned {origin} at {size} ({new} new entries)")
     facts = {"origin": origin, "size": result.size, "root": result.root.hex(), "new": result.new, "alarm": False}
     lines = [line.format(origin=origin, size=f"{result.size:,}", new=f"{result.new:,}")]
     summary(facts, lines, as_json=as_json)
     sys.stdout.flush()
-    if output is not None:
-        with whole_file(output, force=True) as file:
-            file.write(result.note.encode())
 
 
 @app.command
