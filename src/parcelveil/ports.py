@@ -206,6 +206,9 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin; commit durably at the end of the ``with`` block, roll back when it raises."""
 
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Reads of one moment, which wait for no writer. Writing raises."""
+
     def settle(self) -> None:
         """Bring everything that was deleted out of logs and journals too."""
 

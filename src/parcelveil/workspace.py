@@ -304,12 +304,13 @@ class Workspace:
         """Erase waybills, and the salts of every entry that spoke of them. The log says that, and how many."""
         from parcelveil.audit.entry import Erasure as Erased
 
-        tokens = self.log.subjects.tokens(("waybill", number) for number in numbers)
         with self.log.begin() as batch:
             batch.append(Erased(time=batch.time, action="waybills", count=len(numbers)))
-            if day is None:
-                batch.tx.erase_subjects(tokens)
         done = self.ring.erase(numbers, day=day)
+        if day is None:  # after the keys: a look in between has left salts too
+            tokens = self.log.subjects.tokens(("waybill", number) for number in numbers)
+            with self.store.transaction() as tx:
+                tx.erase_subjects(tokens)
         self.store.settle()
         return done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -335,3 +336,22 @@ def test_t10_settling_beside_a_reader_says_that_it_could_not(tmp_path: Path, mon
     store.settle()
     with store.transaction() as tx:
         assert tx.drawn() == {1: 2}
+
+
+def test_who_reads_waits_for_no_writer(tmp_path: Path) -> None:
+    writer, reader = SqliteStore(tmp_path / "state.db"), SqliteStore(tmp_path / "state.db")
+    with writer.transaction() as tx:
+        tx.use("s-1", "deliver", 7, 3)
+    with writer.transaction() as tx:
+        tx.use("s-1", "deliver", 7, 1)
+        started = time.monotonic()
+        with reader.reading() as seen:
+            assert seen.used("s-1", "deliver", 7) == 3
+        assert time.monotonic() - started < 5
+    with reader.reading() as seen:
+        assert seen.used("s-1", "deliver", 7) == 4, "what was read before does not stand when others have written"
+    with pytest.raises(OutputError), reader.reading() as seen:
+        seen.put_staff(StaffRow("s-1", "1", "courier", "", True))
+    with reader.transaction() as tx:
+        tx.use("s-1", "deliver", 7, 1)
+        assert tx.used("s-1", "deliver", 7) == 5

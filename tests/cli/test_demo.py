@@ -46,3 +46,11 @@ def test_a_demo_that_is_kept_can_be_looked_at(desk: Desk) -> None:
     assert ran.code == 0, ran.err
     assert desk.run("audit", "reconcile", "-w", "shown").code == 0
     desk.run("demo", "--count", "2000", "--workspace", "shown").refused(5, "already")
+
+
+def test_a_demo_of_a_few_waybills(desk: Desk) -> None:
+    assert "20 opened" in desk.run("demo", "--count", "120").text
+    ran = desk.run("demo", "--count", "60")
+    assert ran.code == 2
+    assert ran.err.startswith("error: the desk's part needs 120 waybills\nhint: ")
+    assert not list(Path("tmp").iterdir())

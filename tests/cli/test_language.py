@@ -31,7 +31,18 @@ SPOKEN = sorted(
         *(
             PACKAGE / "cli" / f"{name}.py"
             for name in (
-                *("asking", "audit", "audit_read", "log_source", "output", "policy", "reveal", "staff", "staff_list"),
+                *(
+                    "asking",
+                    "audit",
+                    "audit_read",
+                    "demo_desk",
+                    "log_source",
+                    "output",
+                    "policy",
+                    "reveal",
+                    "staff",
+                    "staff_list",
+                ),
                 *("witness", "work"),
             )
         ),

@@ -1,7 +1,7 @@
 """The workspace's state in SQLite (``sqlite:`` URIs): one file, one fsync a commit, safe against kill -9.
 
 Writers take turns: a transaction begins with the write lock, so that two processes cannot both make the epoch
-of a new day, or both rotate the key-encryption key, or fork the audit log. Threads of one process take turns too.
+of a new day, or both rotate the key-encryption key, or fork the audit log. Threads of one process take turns too. Who only reads waits for no other process.
 """
 
 from __future__ import annotations
@@ -81,9 +81,23 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
+        with self._within("BEGIN IMMEDIATE") as tx:
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteTransaction]:
+        with self._within("BEGIN") as tx:
+            self._db.execute("PRAGMA query_only = ON")
+            try:
+                yield tx
+            finally:
+                self._db.execute("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def _within(self, begin: str) -> Iterator[SqliteTransaction]:
         with self._turn:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(begin)
                 try:
                     self._counts.begin(self._db.execute("PRAGMA data_version").fetchone()[0])
                     tx = SqliteTransaction(self._db, self._counts)

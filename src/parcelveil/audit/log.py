@@ -151,7 +151,7 @@ class Log:
             return 0
         with alone(self.folder):
             self._write_key()
-            with self._store.transaction() as tx:
+            with self._store.reading() as tx:
                 state, groups = tx.log_state(), tx.groups()
             entries = [entry for _, bundle in groups for entry in tiles.unbundle(bundle)]
             start = groups[0][0] if groups else state.size
@@ -235,7 +235,7 @@ class Log:
 
     def state(self) -> LogState:
         """Where the log stands."""
-        with self._store.transaction() as tx:
+        with self._store.reading() as tx:
             return tx.log_state()
 
     def receipt(self, index: int, cosigned: str = "") -> str:

@@ -18,7 +18,7 @@ from parcelveil.audit.proof import VerifierKey, leaf_hash, verify_receipt
 from parcelveil.audit.reconcile import compare
 from parcelveil.audit.tree import Frontier
 from parcelveil.audit.verify import verify_log
-from parcelveil.errors import LogError, PolicyError
+from parcelveil.errors import LogError, PolicyError, UsageError
 from parcelveil.event import BizStep, Work, work_batch
 from parcelveil.reveal import staff
 from parcelveil.reveal.request import Answers, Credentials, Request, Secret
@@ -36,6 +36,9 @@ _STAFF = (
     ("m-1", "approver", "", "desk-1"),
 )
 
+#: Fewer waybills are not enough for two couriers and an export.
+_LEAST = 120
+
 
 def desk_demo(workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatch, first: int) -> None:
     """Looks, refusals, an export by two persons, a verified log, an altered tile, a rewritten log; steps from ``first``."""
@@ -43,6 +46,8 @@ def desk_demo(workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatc
 
     step = iter(range(first, first + 20))
     numbers = sealed["waybill_no"].to_pylist()
+    if len(numbers) < _LEAST:
+        raise UsageError("the desk's part needs {least} waybills", hint="give --count {least} or more", least=_LEAST)
     people = _register(workspace)
     _hand_out(workspace, numbers)
     desk = workspace.desk(SealedBatch(sealed))
@@ -50,7 +55,7 @@ def desk_demo(workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatc
           "parcels are on the routes of two couriers")  # fmt: skip
     own = _courier(desk, people["c-104"], numbers, clear, next(step))
     _stranger(desk, people["c-104"], numbers, next(step))
-    _export(desk, people, numbers[1000:1020], next(step))
+    _export(desk, people, numbers[-20:], next(step))
     workspace.log.publish()
     _verified(workspace, own, next(step))
     _altered(workspace, next(step))
@@ -136,7 +141,9 @@ def _verified(workspace: Workspace, own: Answers, step: int) -> None:
     started = time.perf_counter()
     with workspace.store.transaction() as tx:
         heads, drawn = tx.heads(), tx.drawn()
-    verdict = verify_log(tiles.directory(folder), key, heads=heads, offset_minutes=480, deep=True)
+    verdict = verify_log(
+        tiles.directory(folder), key, heads=heads, offset_minutes=workspace.settings.utc_offset_minutes, deep=True
+    )
     took = time.perf_counter() - started
     days = compare(verdict.values, drawn)
     balanced = all(day.opened == day.logged for day in days)

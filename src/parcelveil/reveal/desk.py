@@ -109,7 +109,7 @@ class Desk:
         case = Case(request, 0)
         with self._turn:
             self._custody.refresh()
-            with self._store.transaction() as tx:
+            with self._store.reading() as tx:
                 self._rulebook.follow(tx)
                 now = max(tx.log_state().time, self._log.wall())
             member = self._rulebook.register.member(request.actor)

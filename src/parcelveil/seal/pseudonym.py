@@ -16,6 +16,7 @@ so their frequency shows: that is what joins need, and it is named in ``docs/thr
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -86,6 +87,7 @@ class PseudonymKey:
         return found.take(pa.array(np.cumsum(valid) - 1, mask=~valid))
 
 
+@functools.lru_cache
 def period_of(day: int) -> int:
     """The pseudonym period of a day (days since 1970-01-01): year * 100 + month."""
     month = np.datetime64(day, "D").astype("datetime64[M]").astype(int)
