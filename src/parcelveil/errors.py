@@ -37,10 +37,12 @@ class ParcelveilError(Exception):
     """Base of all errors. ``template`` and ``hint`` are format strings over ``values``."""
 
     exit_code = 1
+    #: What to do when the one who raises knows nothing better.
+    default_hint = ""
 
     def __init__(self, template: str, *, hint: str = "", **values: object) -> None:
         self.template = template
-        self.hint_template = hint
+        self.hint_template = hint or self.default_hint
         self.values = values
         super().__init__(template.format(**values))
 
@@ -60,6 +62,7 @@ class InputError(ParcelveilError):
     """The input cannot be used at all; single bad rows go to the rejects file instead."""
 
     exit_code = 3
+    default_hint = "check the file"
 
 
 class EncodingError(InputError):
@@ -92,12 +95,14 @@ class WorkspaceError(ParcelveilError):
     """No workspace, another tenant's, or one that a newer version wrote."""
 
     exit_code = 5
+    default_hint = "restore it from a backup"
 
 
 class OutputError(ParcelveilError):
     """Nothing could be written: disk full, no permission, the file exists already."""
 
     exit_code = 6
+    default_hint = "check path, permissions and free space"
 
 
 class AuthenticityError(ParcelveilError):
@@ -116,6 +121,7 @@ class LogError(ParcelveilError):
     """The audit log, a receipt or a checkpoint does not verify, or cannot be read."""
 
     exit_code = 10
+    default_hint = "leave everything as it is, and ask whoever audits the log"
 
 
 class ForkError(LogError):

@@ -18,6 +18,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ import msgspec
 from parcelveil.adapt.engine_local import LocalEngine
 from parcelveil.adapt.key_file import FileKeyStore
 from parcelveil.adapt.store_sqlite import SqliteStore
-from parcelveil.errors import OutputError, WorkspaceError
+from parcelveil.errors import OutputError, ParcelveilError, WorkspaceError
 from parcelveil.ports import Clock, Engine, KeyStore, Run, SealedSource, Store
 from parcelveil.seal.keyring import KeyRing
 from parcelveil.seal.pseudonym import period_of
@@ -343,7 +344,8 @@ class Workspace:
     ) -> None:
         try:
             if "log" in self.__dict__:  # it was used: what it acknowledged is published now
-                self.log.close()
+                with suppress(ParcelveilError):  # or by the next command: nobody shall lose an answer over it
+                    self.log.close()
         finally:
             self.store.close()
 

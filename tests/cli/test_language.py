@@ -35,7 +35,7 @@ SPOKEN = sorted(
                     "asking",
                     "audit",
                     "audit_read",
-                    "demo_desk",
+                    "demo",
                     "log_source",
                     "output",
                     "policy",

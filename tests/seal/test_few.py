@@ -69,7 +69,9 @@ def test_changed_rows(workspace: Workspace, place: int) -> None:
         value = bytearray(column[row])
         value[place] ^= 0x41
         column[row] = bytes(value)
-    changed = sealed.set_column(sealed.schema.get_field_index("to_phone"), sealed.schema.field("to_phone"), pa.array(column))
+    changed = sealed.set_column(
+        sealed.schema.get_field_index("to_phone"), sealed.schema.field("to_phone"), pa.array(column)
+    )
     status = agree(workspace, changed)
     assert all(status[row] != kernel.OK for row in range(0, 12, 2))
     assert all(status[row] == kernel.OK for row in range(1, 12, 2))
@@ -79,7 +81,9 @@ def test_moved_and_cut_values(workspace: Workspace) -> None:
     sealed = sealed_rows(workspace, 6, seed=8)
     column = sealed["to_name"].to_pylist()
     column = [column[1], column[0], column[2][:-1], b"", b"\x01", column[5]]
-    moved = sealed.set_column(sealed.schema.get_field_index("to_name"), sealed.schema.field("to_name"), pa.array(column))
+    moved = sealed.set_column(
+        sealed.schema.get_field_index("to_name"), sealed.schema.field("to_name"), pa.array(column)
+    )
     assert agree(workspace, moved)[:5] == [kernel.TAMPERED] * 2 + [kernel.MALFORMED] * 3
 
 
@@ -88,6 +92,9 @@ def test_t10_no_more_is_opened_than_was_drawn(workspace: Workspace) -> None:
     values = kernel.values_in(sealed, ["to_name"])
     keys = workspace.ring.open_keys(kernel.epochs_in(sealed), meter=Drawn(values))
     assert open_few(sealed, keys, ["to_name"])[1].tolist() == [kernel.OK] * 4
-    for way in (lambda: open_few(sealed, keys, ["to_name"]), lambda: kernel.open_rows(sealed, keys, fields=["to_name"])):
+    for way in (
+        lambda: open_few(sealed, keys, ["to_name"]),
+        lambda: kernel.open_rows(sealed, keys, fields=["to_name"]),
+    ):
         with pytest.raises(KeyAccessError, match="more values"):
             way()

@@ -19,11 +19,13 @@ from cyclopts import App
 
 from parcelveil import __version__
 from parcelveil.cli import audit, demo, erase, init, inspect, keys, open_, policy, reveal, rewrap, seal, simulate, staff
+from parcelveil.cli.asking import refuse_words
 from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
 
 app = App(
     name="parcelveil",
     version=__version__,
+    error_formatter=refuse_words,
     help_format="plaintext",  # Markdown would cost a third of the time that help takes
     help="Guards the personal data of parcels: seals it, shows it for a purpose and on record, forgets it for good.",
 )

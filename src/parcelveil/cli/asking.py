@@ -111,7 +111,7 @@ class What:
         credentials = who.credentials()
         asked = [name.strip() for text in self.fields or [] for name in text.split(",") if name.strip()]
         if not asked:
-            with workspace.store.transaction() as tx:
+            with workspace.store.reading() as tx:
                 scene = Rulebook.of(tx).scenes.get(self.scene)
             asked = list(scene.fields_for(credentials.role)) if scene else []
         return Request(

@@ -267,7 +267,7 @@ def prune(before: str, /, *, yes: bool = False, json: bool = False, where: Where
     from parcelveil.cli.erase import ask, parse_date
 
     day = parse_date(before)
-    ask(f"Drop the entries of all days before {day}?", yes)
+    ask(f"Drop the entries of all days before {day}?", yes, why="this cannot be undone")
     with (where or Where()).open() as workspace:
         offset = workspace.settings.utc_offset_minutes
         midnight = ((day - date(1970, 1, 1)).days * 1440 - offset) * 60_000_000

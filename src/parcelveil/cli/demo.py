@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from parcelveil.cli.terminal import table
+from parcelveil.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from parcelveil.workspace import Workspace
 
 Made = TypeVar("Made")
+#: Two couriers, an export, and some who are nobody's.
+LEAST = 120
 _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
@@ -31,6 +34,8 @@ def demo(*, workspace: Path | None = None, count: int = 100_000) -> None:
     count
         How many waybills.
     """
+    if count < LEAST:
+        raise UsageError("the desk's part needs {least} waybills", hint="give --count {least} or more", least=LEAST)
     if workspace is not None:
         _demo(workspace, count)
         return

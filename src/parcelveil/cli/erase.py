@@ -82,11 +82,11 @@ def parse_date(text: str) -> date:
         raise UsageError("{text} is not a day", hint="write it like 2026-11-23", text=text) from None
 
 
-def ask(question: str, yes: bool) -> None:
+def ask(question: str, yes: bool, *, why: str = "erasing cannot be undone") -> None:
     """Ask before what cannot be undone. Raises UsageError when the answer is no, or nobody is there to answer."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("erasing cannot be undone", hint="add --yes to do it without a question")
+        raise UsageError(why, hint="add --yes to do it without a question")
     if input(f"{question} This cannot be undone. [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was erased")

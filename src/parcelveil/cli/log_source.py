@@ -57,7 +57,7 @@ def state(workspace: str | None) -> Iterator[Transaction]:
     from parcelveil.workspace import Workspace, find
 
     _, store, _ = Workspace.reading(find(workspace))
-    with closing(store), store.transaction() as tx:
+    with closing(store), store.reading() as tx:
         yield tx
 
 
@@ -111,7 +111,7 @@ def _workspace_source(workspace: str | None) -> Source:
     from parcelveil.workspace import Workspace, find
 
     settings, store, folder = Workspace.reading(find(workspace))
-    with closing(store), store.transaction() as tx:
+    with closing(store), store.reading() as tx:
         state, groups, heads, drawn = tx.log_state(), tx.groups(), tx.heads(), tx.drawn()
     if not state.size:
         raise LogError("the log is empty", hint="the first look, erasure or key event begins it")

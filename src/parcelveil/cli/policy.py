@@ -243,7 +243,7 @@ def propose(folder: str, /, *, who: Who | None = None, json: bool = False, where
     from parcelveil.reveal.rulebook import propose as put_forward
 
     with (where or Where()).open() as workspace:
-        with workspace.store.transaction() as tx:
+        with workspace.store.reading() as tx:
             row = in_force(tx)
         documents = _documents(folder, (row.scenes, row.policy, row.schema))
         version = put_forward(workspace.log, documents, (who or Who()).credentials("policy_author"))

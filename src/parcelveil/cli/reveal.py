@@ -200,7 +200,7 @@ def approvals(*, json: bool = False, where: Where | None = None) -> None:
     """List what waits for a second person, and what became of earlier requests."""
     from datetime import datetime
 
-    with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+    with (where or Where()).open() as workspace, workspace.store.reading() as tx:
         zone = timezone(timedelta(minutes=workspace.settings.utc_offset_minutes))
         rows = [
             {
@@ -245,7 +245,7 @@ def quota(
     from parcelveil.reveal.staff import set_limit
 
     with (where or Where()).open() as workspace:
-        with workspace.store.transaction() as tx:
+        with workspace.store.reading() as tx:
             scenes = Rulebook.of(tx).scenes
         if scene not in scenes:
             raise UsageError("there is no scene {name}", hint="see 'parcelveil scenes list'", name=scene)

@@ -85,7 +85,7 @@ def _put(list_of: Callable[[Scenes], list[Hired]], where: Where | None, *, as_js
     from parcelveil.reveal.staff import put
 
     with (where or Where()).open() as workspace:
-        with workspace.store.transaction() as tx:
+        with workspace.store.reading() as tx:
             scenes = Rulebook.of(tx).scenes
         added, changed = put(workspace.log, scenes, list_of(scenes))
     lines = [say("{added} added, {changed} changed").format(added=added, changed=changed)]
@@ -154,7 +154,7 @@ def forget(number: str, /, *, yes: bool = False, where: Where | None = None) -> 
     from parcelveil.cli.erase import ask
     from parcelveil.reveal.staff import forget as forget_member
 
-    ask(f"Forget {number} for good?", yes)
+    ask(f"Forget {number} for good?", yes, why="this cannot be undone")
     with (where or Where()).open() as workspace:
         forget_member(workspace.log, number)
         workspace.store.settle()
@@ -164,7 +164,7 @@ def forget(number: str, /, *, yes: bool = False, where: Where | None = None) -> 
 @app.command(name="list")
 def list_(*, json: bool = False, where: Where | None = None) -> None:
     """List the register: numbers, handles, roles, outlets, devices."""
-    with (where or Where()).open() as workspace, workspace.store.transaction() as tx:
+    with (where or Where()).open() as workspace, workspace.store.reading() as tx:
         devices = tx.devices()
         rows = [
             {

@@ -82,7 +82,10 @@ def fail(error: ParcelveilError) -> int:
 
 
 def _one_line(template: str, values: dict[str, object]) -> str:
-    return plain(template.format(**values))
+    from parcelveil.cli.language import say
+
+    spoken = {name: say(value) if isinstance(value, str) else value for name, value in values.items()}
+    return plain(template.format(**spoken))
 
 
 class Progress:
