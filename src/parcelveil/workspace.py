@@ -273,7 +273,8 @@ class Workspace:
     def reading(cls, folder: Path) -> tuple[Settings, Store, Path]:
         """Settings, store and audit folder of a workspace, for who verifies: no key is unlocked."""
         settings = read_settings(folder)
-        return settings, SqliteStore(_path(folder, settings.store, "sqlite")), _path(folder, settings.audit, "files")
+        store = SqliteStore.reader(_path(folder, settings.store, "sqlite"))
+        return settings, store, _path(folder, settings.audit, "files")
 
     # -- the key holder, who is logged like everybody ----------------------------------------------------------
 

@@ -355,3 +355,27 @@ def test_who_reads_waits_for_no_writer(tmp_path: Path) -> None:
     with reader.transaction() as tx:
         tx.use("s-1", "deliver", 7, 1)
         assert tx.used("s-1", "deliver", 7) == 5
+
+
+def test_a_reader_writes_nothing_and_needs_no_place_to(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqliteStore(path)
+    with store.transaction() as tx:
+        tx.use("s-1", "deliver", 7, 3)
+    beside = SqliteStore.reader(path)
+    with beside.reading() as tx:
+        assert tx.used("s-1", "deliver", 7) == 3
+    with pytest.raises(OutputError), beside.transaction() as tx:
+        tx.put_staff(StaffRow("s-1", "1", "courier", "", True))
+    beside.close()
+    store.close()
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    (copied / "state.db").write_bytes(path.read_bytes())
+    alone = SqliteStore.reader(copied / "state.db")
+    with alone.reading() as tx:
+        assert tx.used("s-1", "deliver", 7) == 3
+    alone.close()
+    with pytest.raises(WorkspaceError):
+        SqliteStore.reader(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()

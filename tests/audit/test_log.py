@@ -582,7 +582,7 @@ def test_what_a_batch_is_made_of(kept: Kept) -> None:
 def test_a_publisher_in_the_background(kept: Kept) -> None:
     kept.log.publish_in_background(every=0.01)
     kept.log.publish_in_background()  # one is enough
-    for number in range(30):
+    for _ in range(30):
         kept.look()
     until = time.monotonic() + 20
     while kept.log.state().published < kept.log.state().size and time.monotonic() < until:

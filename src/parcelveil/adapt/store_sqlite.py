@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Self
+from urllib.parse import quote
 
 import msgspec
 
@@ -46,6 +48,26 @@ class SqliteStore:
         except BaseException:
             self._db.close()
             raise
+
+    @classmethod
+    def reader(cls, path: Path) -> Self:
+        """The state as it is, for who only reads: nothing is written, so the folder may be read-only."""
+        store = cls.__new__(cls)
+        store._path, store._turn, store._counts = path, threading.RLock(), Counts()
+        where = f"file:{quote(str(path.absolute()))}?mode=ro"
+        # A write-ahead log needs its index beside it; in a folder nobody can write to it stays away, and with it any writer.
+        for uri in (where, f"{where}&immutable=1"):
+            try:
+                store._db = sqlite3.connect(uri, _WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+                if store._version() == _READABLE:
+                    return store
+                store._db.close()
+                raise WorkspaceError(
+                    "{file} is of an older version", hint="run any command with the passphrase once", file=path.name
+                )
+            except sqlite3.Error as error:
+                last = error
+        raise _unusable(path, last) from None
 
     def _write_ahead(self) -> None:
         """Turn to a write-ahead log. SQLite does not wait by itself while another process opens the same new file."""
