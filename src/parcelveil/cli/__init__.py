@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from parcelveil import __version__
 from parcelveil.cli import audit, demo, erase, init, inspect, keys, open_, policy, reveal, rewrap, seal, simulate, staff
@@ -26,6 +26,7 @@ app = App(
     name="parcelveil",
     version=__version__,
     error_formatter=refuse_words,
+    default_parameter=Parameter(negative=()),  # no --no-json beside --json
     help_format="plaintext",  # Markdown would cost a third of the time that help takes
     help="Guards the personal data of parcels: seals it, shows it for a purpose and on record, forgets it for good.",
 )
