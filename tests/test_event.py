@@ -11,7 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parcelveil.event import EMSEVT, EPCIS, LONGEST, NEEDED, POSITIONS, WORK, BizStep, Work, work_batch, works
+from parcelveil.event import (
+    CUSTOMER,
+    EMSEVT,
+    EPCIS,
+    LONGEST,
+    NEEDED,
+    POSITIONS,
+    WORK,
+    BizStep,
+    Work,
+    folded,
+    work_batch,
+    works,
+)
 from parcelveil.waybill import SCHEMA_KEY, personal_fields
 
 TIME = datetime(2026, 11, 23, 8, 15, 0, 123_456, tzinfo=UTC)
@@ -76,6 +89,18 @@ def test_times_are_kept_to_the_microsecond_and_in_utc() -> None:
     batch = work_batch([Work(event_id="1", event_time=TIME.astimezone(here), biz_step=BizStep.ARRIVED)])
     assert works(batch)[0].event_time == TIME
     assert works(batch)[0].event_time.tzinfo == UTC
+
+
+def test_names_are_compared_without_case_and_blanks_and_the_customer_is_one_word() -> None:
+    assert {folded(name) for name in ("cs-1", "CS-1", "\tCs-1 ", "\u3000cs-1")} == {"cs-1"}
+    assert {folded(name) for name in ("customer", "Customer ", "客户", " 客户")} == {CUSTOMER}
+    assert folded(" ") == ""
+    assert len({folded(name) for name in ("cs-1", "cs1", "cs-01", "cs_1", "客户1")}) == 5
+
+
+@given(st.text(max_size=20))
+def test_folding_twice_changes_nothing(name: str) -> None:
+    assert folded(folded(name)) == folded(name)
 
 
 def test_every_list_of_steps_is_complete() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from parcelveil.adapt import key_file
-from parcelveil.errors import KeyAccessError, OutputError, ParcelveilError, PassphraseError, WorkspaceError
+from parcelveil.errors import KeyAccessError, OutputError, PassphraseError, WorkspaceError
 from parcelveil.workspace import Settings, Workspace, engine, find, read_settings
 
 
@@ -162,8 +163,28 @@ def test_a_key_file_of_another_workspace(folder: Path, tmp_path: Path) -> None:
         workspace.ring.seal_keys([workspace.ring.today()])
     Workspace.init(tmp_path / "other", Settings(tenant="other"), "secret")
     (folder / "kek.key").write_bytes((tmp_path / "other" / "kek.key").read_bytes())
-    with opened(folder) as workspace, pytest.raises(ParcelveilError):
-        workspace.ring.seal_keys([workspace.ring.today()])
+    with pytest.raises(KeyAccessError, match="does not fit the keys"):
+        opened(folder)
+
+
+def test_t10_the_state_is_its_owners_alone_in_a_folder_that_all_may_read(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        Workspace.init(tmp_path / "shared", Settings(tenant="w"), "secret")
+        with opened(tmp_path / "shared") as workspace:
+            workspace.ring.seal_keys([workspace.ring.today()])
+            files = sorted(path for path in (tmp_path / "shared").iterdir() if path.name.startswith("state.db"))
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files}
+    finally:
+        os.umask(before)
+    assert modes == {"state.db": 0o600, "state.db-shm": 0o600, "state.db-wal": 0o600}
+
+
+def test_the_mode_of_a_state_that_is_there_stays(folder: Path) -> None:
+    (folder / "state.db").chmod(0o640)  # somebody has let a group in, to verify
+    opened(folder).store.close()
+    assert stat.S_IMODE((folder / "state.db").stat().st_mode) == 0o640
 
 
 def test_two_at_once_do_not_lose_the_keys(folder: Path) -> None:

@@ -31,6 +31,13 @@ ticket          bizTransactionList           the service ticket
 **There is no free text and no personal field**: identifiers only, of at most :data:`LONGEST` bytes, without control
 characters. Rows as carriers have them become such batches in :mod:`parcelveil.intake.work`; how they open or close
 access is in :mod:`parcelveil.reveal.custody`.
+
+**Staff numbers and outlets** are the same when they are so :func:`folded`. That a number is written in two other ways
+(``cs1``, ``cs-01``) nobody can see here: every system that sends events must write it as the register of staff does. The
+actor :data:`CUSTOMER` is nobody of the staff: who opened a ticket himself, by hotline or app::
+
+    >>> folded(" CS-1 "), folded("客户")
+    ('cs-1', 'customer')
 """
 
 from __future__ import annotations
@@ -49,6 +56,10 @@ WORK_VERSION = "work.v1"
 
 #: Bytes that an identifier may have.
 LONGEST = 64
+
+#: The actor that is the customer, not one of the staff; ``客户`` says the same.
+CUSTOMER = "customer"
+_CUSTOMER_CN = "客户"
 
 
 class BizStep(StrEnum):
@@ -80,7 +91,8 @@ class BizStep(StrEnum):
     ROUTE_RELEASED = "route_released"
     #: ``actor`` has ``route_id`` from now on, until another has it or it is released.
     ROUTE_ASSIGNED = "route_assigned"
-    #: ``ticket`` about ``waybill_no``; ``actor`` opened it, or nobody: the customer did, by hotline or app.
+    #: ``ticket`` about ``waybill_no``; ``actor`` opened it: somebody of the staff, or :data:`CUSTOMER` for the customer
+    #: himself. Without an actor nobody knows who opened it, and it explains nothing to anybody.
     TICKET_OPENED = "ticket_opened"
     #: ``ticket`` is closed, for all its waybills.
     TICKET_CLOSED = "ticket_closed"
@@ -172,6 +184,12 @@ WORK = pa.schema(
     ],
     metadata={SCHEMA_KEY: WORK_VERSION.encode()},
 )
+
+
+def folded(name: str) -> str:
+    """A staff number or outlet as it is compared: without blanks around it, in small letters, the customer as one word."""
+    name = name.strip().lower()
+    return CUSTOMER if name == _CUSTOMER_CN else name
 
 
 def work_batch(events: Iterable[Work]) -> pa.RecordBatch:

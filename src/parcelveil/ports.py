@@ -97,7 +97,13 @@ class SubjectRow(msgspec.Struct, frozen=True):
     sealed: bytes  # AES-SIV of salt, kind and value
 
 
-class StaffRow(msgspec.Struct, frozen=True):
+class SealedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that decides who may see what: ``seal`` shows that the key ring's holder wrote it (audit.rowseal)."""
+
+    seal: bytes = b""
+
+
+class StaffRow(SealedRow, frozen=True):
     """One member of staff. ``handle`` is what the log calls them; forgetting the row makes the handle nobody's."""
 
     handle: str
@@ -107,7 +113,7 @@ class StaffRow(msgspec.Struct, frozen=True):
     active: bool
 
 
-class DeviceRow(msgspec.Struct, frozen=True):
+class DeviceRow(SealedRow, frozen=True):
     """One enrolled device. The key itself is not kept: 32 random bytes need no slow hash."""
 
     device: str
@@ -115,7 +121,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     key_sha256: bytes
 
 
-class PolicyRow(msgspec.Struct, frozen=True):
+class PolicyRow(SealedRow, frozen=True):
     """One version of scenes and policy. ``state``: proposed, active, replaced, rejected."""
 
     version: int
@@ -127,7 +133,7 @@ class PolicyRow(msgspec.Struct, frozen=True):
     approver: str
 
 
-class ApprovalRow(msgspec.Struct, frozen=True):
+class ApprovalRow(SealedRow, frozen=True):
     """One request for a second person's approval. ``state``: requested, approved, rejected, used, expired."""
 
     id: str
@@ -139,6 +145,15 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     digest: bytes  # keyed hash of everything asked for: an approval fits that request only
     until: int  # microseconds
     approver: str = ""
+
+
+class LimitRow(SealedRow, frozen=True):
+    """Another limit for one member of staff (a handle), scene and day."""
+
+    who: str
+    scene: str
+    day: int
+    waybills: int
 
 
 class Transaction(Protocol):
@@ -191,10 +206,10 @@ class Transaction(Protocol):
 
     def use(self, who: str, scene: str, day: int, waybills: int) -> None: ...
     def usage(self, day: int) -> list[tuple[str, str, int]]: ...
-    def limit(self, who: str, scene: str, day: int) -> int | None:
+    def limit(self, who: str, scene: str, day: int) -> LimitRow | None:
         """A limit set for one member of staff and day, where there is one."""
 
-    def set_limit(self, who: str, scene: str, day: int, limit: int) -> None: ...
+    def set_limit(self, row: LimitRow) -> None: ...
     def approval(self, id: str) -> ApprovalRow | None: ...
     def approvals(self) -> list[ApprovalRow]: ...
     def put_approval(self, row: ApprovalRow) -> None: ...

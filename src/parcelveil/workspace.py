@@ -230,6 +230,7 @@ class Workspace:
         """The audit log."""
         from parcelveil.audit.log import Log
         from parcelveil.audit.note import Signer
+        from parcelveil.audit.rowseal import RowSeal
         from parcelveil.audit.subjects import Subjects
 
         settings = self.settings
@@ -241,6 +242,7 @@ class Workspace:
             self.clock,
             subjects,
             settings.utc_offset_minutes,
+            RowSeal(self.ring.secret("rows")),
         )
 
     @cached_property

@@ -14,7 +14,7 @@ import pytest
 from parcelveil.adapt import store_sqlite
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.errors import OutputError, WorkspaceError
-from parcelveil.ports import ApprovalRow, DeviceRow, EpochRow, LogState, PolicyRow, Run, StaffRow, SubjectRow
+from parcelveil.ports import ApprovalRow, DeviceRow, EpochRow, LimitRow, LogState, PolicyRow, Run, StaffRow, SubjectRow
 
 
 @pytest.fixture
@@ -211,9 +211,13 @@ def test_quotas_limits_and_approvals(store: SqliteStore) -> None:
         tx.use("s-1", "contact", 7, 1)
         assert (tx.used("s-1", "deliver", 7), tx.used("s-1", "deliver", 8)) == (5, 1)
         assert tx.usage(7) == [("outlet:Q1", "deliver", 9), ("s-1", "deliver", 5), ("s-1", "contact", 1)]
-        tx.set_limit("s-1", "deliver", 7, 10)
-        tx.set_limit("s-1", "deliver", 7, 0)
-        assert tx.limit("s-1", "deliver", 7) == 0 and tx.limit("s-1", "deliver", 8) is None
+        tx.set_limit(LimitRow("s-1", "deliver", 7, 10))
+        tx.set_limit(LimitRow("s-1", "deliver", 7, 0, seal=b"s"))
+        assert (
+            tx.limit("s-1", "deliver", 7) == LimitRow("s-1", "deliver", 7, 0, seal=b"s")
+            and tx.limit("s-1", "deliver", 8) is None
+        )
+        tx.put_approval(asked)
         tx.put_approval(asked)
         tx.put_approval(ApprovalRow("a-1", "approved", "export", "s-1", "d-1", 5, b"d" * 32, 99, "s-2"))
         tx.put_approval(ApprovalRow("a-0", "requested", "export", "s-1", "d-1", 5, b"d" * 32, 9))

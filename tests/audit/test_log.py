@@ -165,7 +165,7 @@ def test_all_subjects_of_the_largest_look_fit(kept: Kept) -> None:
 def test_a_damaged_frontier_is_told(kept: Kept) -> None:
     kept.look(3)
     kept.store._db.execute("UPDATE log_state SET frontier = substr(frontier, 2)")
-    with pytest.raises(LogError, match="damaged"):
+    with pytest.raises(LogError, match="was changed"):
         kept.look()
 
 

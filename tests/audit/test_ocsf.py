@@ -74,7 +74,7 @@ ENTRIES: list[AnyEntry] = [
     Erasure(time=TIME, action="staff", count=1),
     *[
         KeyEvent(time=TIME, action=a, detail="1")
-        for a in "log-created kek-rotated epoch-rotated salts-read salts-refused log-read pruned clock-held".split()
+        for a in "log-created kek-rotated epoch-rotated salts-read salts-refused log-read pruned clock-held clock-accepted".split()
     ],
     Approval(
         time=TIME,

@@ -147,9 +147,36 @@ def test_t6_turning_the_wall_clock_does_not_make_entries_old(tmp_path: Path) -> 
     kept.look(600)
     kept.clock.wall += 400 * DAY
     kept.clock.tick(600 * SECOND)
+    with pytest.raises(LogError, match="differ by more than a day"):
+        pruned(kept, START + DAY)
+    kept.clock.wall -= 400 * DAY
     with pytest.raises(LogError, match="are kept for"):
         pruned(kept, START + DAY)
     assert hold(kept).entries == 601
+
+
+@pytest.mark.parametrize("boot", ["boot-2", ""])
+def test_t10_a_machine_started_with_a_clock_years_ahead_does_not_make_entries_old(tmp_path: Path, boot: str) -> None:
+    kept = Kept(tmp_path)
+    kept.look(600)
+    kept.clock.boot, kept.clock.up = boot, 30 * SECOND
+    kept.clock.wall += 1200 * DAY
+    with pytest.raises(LogError, match="differ by more than a day"):
+        pruned(kept, START + DAY)
+    kept.clock.wall = START - 2 * DAY  # behind is not right either
+    with pytest.raises(LogError, match="differ by more than a day"):
+        pruned(kept, START - 200 * DAY)
+    assert kept.log.state().minimum == 0
+
+
+def test_an_accepted_clock_is_one_to_prune_by(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.look(600)
+    kept.clock.boot = "boot-2"
+    kept.clock.wall += 1200 * DAY
+    assert kept.log.accept_clock() == 1200
+    assert pruned(kept, START + DAY).minimum == 512
+    hold(kept)
 
 
 def test_nothing_to_do(kept: Kept) -> None:

@@ -8,9 +8,11 @@ import os
 import pickle
 import random
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -720,6 +722,141 @@ def test_a_server_that_is_slow_or_gone_is_a_log_error(monkeypatch: pytest.Monkey
             http(url, timeout=1)("checkpoint")
     finally:
         done.set()
+
+
+def _bytes(handler: BaseHTTPRequestHandler, data: bytes, done: threading.Event) -> None:
+    for at in range(len(data)):
+        if done.wait(0.03):
+            return
+        handler.wfile.write(data[at : at + 1])
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",  # the status line itself trickles
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",  # a body without a length: cut off, it must not look whole
+        b"HTTP/1.1 200 OK\r\nContent-Length: 8192\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 8192\r\n",
+    ],
+)
+def test_t6_a_server_that_trickles_is_cut_off_wherever_it_does(before: bytes) -> None:
+    """Each byte comes in time; all of them together would take two minutes."""
+    done = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(before)
+        rest = b"HTTP/1.1 200 OK\r\n" if not before else b""
+        _bytes(handler, rest + b"X-Padding: " + b"x" * 4000, done)
+
+    with serving(answer) as url:
+        began = time.monotonic()
+        try:
+            with pytest.raises(LogError, match="too slow"):
+                http(url, timeout=0.06)("tile/0/000")
+            assert 0.5 < time.monotonic() - began < 3
+        finally:
+            done.set()
+
+
+def test_t6_a_proxy_that_trickles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to an https server through a proxy, whose answer to CONNECT never ends."""
+    done = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def loop() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not done.wait(0.03):
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    began = time.monotonic()
+    try:
+        with pytest.raises(LogError, match="too slow"):
+            http("https://log.example/", timeout=0.06)("checkpoint")
+        assert 0.5 < time.monotonic() - began < 3
+    finally:
+        done.set()
+        thread.join(5)
+        listener.close()
+
+
+def test_t6_a_server_that_trickles_its_tls_greeting_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def loop() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(b"\x16\x03\x03\x3f\xff")  # a long record of the handshake
+            while not done.wait(0.03):
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(LogError):
+            http(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.06)("checkpoint")
+        assert time.monotonic() - began < 3
+    finally:
+        done.set()
+        thread.join(5)
+        listener.close()
+
+
+def test_all_addresses_of_a_host_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with a hundred addresses, none of which answers: a full queue of a listener that accepts nothing."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    place = full.getsockname()
+    waiting = [socket.socket() for _ in range(4)]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(place)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 100
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    began = time.monotonic()
+    try:
+        with pytest.raises(LogError):
+            http(f"http://log.example:{place[1]}/", timeout=0.06)("checkpoint")
+        assert time.monotonic() - began < 3
+    finally:
+        for one in (*waiting, full):
+            one.close()
+
+
+def test_nothing_is_left_of_a_request(tmp_path: Path) -> None:
+    """Neither a thread nor a descriptor, however it ended."""
+    grow(tmp_path, 0, 40)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        data = directory(tmp_path)(handler.path.removeprefix("/log/"))
+        reply(404 if data is None else 200, data or b"")(handler)
+
+    with serving(answer) as url:
+        fetch = http(url)
+        fetch("checkpoint")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(20):
+            assert fetch("checkpoint") and fetch("tile/0/009") is None
+        until = time.monotonic() + 5
+        while any(isinstance(t, threading.Timer) for t in threading.enumerate()):
+            assert time.monotonic() < until, "a watch goes on after its request"
+            time.sleep(0.01)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
 
 
 @pytest.mark.parametrize(

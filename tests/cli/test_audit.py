@@ -6,9 +6,11 @@ import base64
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet
@@ -16,6 +18,10 @@ import pytest
 
 from cli.conftest import PASSPHRASE, Desk
 from cli.office import OTHERS, OWN, Office, open_office
+from parcelveil.audit import tiles
+from parcelveil.audit.entry import KeyEvent, encode
+from parcelveil.audit.note import Signer
+from parcelveil.audit.tree import Frontier, leaf_hash
 from parcelveil.seal import kernel
 from parcelveil.workspace import Workspace
 
@@ -131,6 +137,109 @@ def test_t6_a_changed_tile_is_found(office: Office) -> None:
     tile.write_bytes(tile.read_bytes().replace(b"courier", b"auditor", 1))
     office.run("audit", "verify").refused(10, "was changed")
     office.run("audit", "reconcile").refused(10, "was changed")
+
+
+def edit(statement: str, *values: object) -> None:
+    """What somebody does who may write the database and has no key."""
+    with closing(sqlite3.connect("acme/state.db")) as db, db:
+        db.execute(statement, values)
+
+
+def unpublished() -> int:
+    """An entry that is durable and not in the folder yet; the log's size with it."""
+    with Workspace.open(Path("acme"), lambda: PASSPHRASE) as workspace:
+        workspace.log.append(KeyEvent(time=0, action="log-read", actor="s-1"))
+        size = workspace.log.state().size
+        workspace.__dict__.pop("log")  # else it is published now
+    return size
+
+
+def test_t10_a_forged_tail_is_found(office: Office) -> None:
+    """Entries that are not published yet, their heads and the frontier lie unsigned in one database."""
+    unpublished()
+    size = unpublished()
+    assert office.json("audit", "verify")["size"] == size
+    with closing(sqlite3.connect("acme/state.db")) as db:
+        groups = db.execute("SELECT first, bundle FROM log_group ORDER BY first").fetchall()
+    fetch = tiles.directory(Path("acme/audit"))
+    entries = list(tiles.TileReader(fetch, groups[0][0]).entries(0, groups[0][0]))
+    frontier = Frontier()
+    frontier.extend([leaf_hash(entry) for entry in entries])
+    for first, bundle in groups:
+        (entry,) = tiles.unbundle(bundle)
+        entry = entry.replace(b'"s-1"', b'"s-2"')
+        frontier.append(leaf_hash(entry))
+        edit("UPDATE log_group SET bundle = ? WHERE first = ?", tiles.bundle([entry]), first)
+        edit("UPDATE log_head SET root = ? WHERE size = ?", frontier.root(), frontier.size)
+    edit("UPDATE log_state SET frontier = ?", frontier.to_bytes())
+    office.run("audit", "verify").refused(10, "not what its newest checkpoint signs")
+    office.run("audit", "reconcile").refused(10)
+    edit("DELETE FROM log_head WHERE size = ?", size)
+    office.run("audit", "verify").refused(10, f"the first {size} entries do not give the root")
+    office.run("staff", "add", "c-9", "--role", "courier", "--outlet", "310-A12").refused(10, "was changed")
+
+
+def test_t10_entries_that_nobody_signed_are_found(office: Office) -> None:
+    size = unpublished()
+    entry = KeyEvent(time=2_000_000_000_000_000, action="log-read")
+    edit("INSERT INTO log_group VALUES (?, ?)", size, tiles.bundle([encode(entry)]))
+    edit("UPDATE log_state SET size = ?", size + 1)
+    office.run("audit", "verify").refused(10, "not what its newest checkpoint signs")
+    edit("UPDATE log_state SET size = ?, checkpoint = 'no note'", size)
+    office.run("audit", "verify").refused(10, "does not verify")
+
+
+def test_t10_an_auditor_brings_the_key(office: Office) -> None:
+    key = Path("acme/audit/log.vkey").read_text("ascii").strip()
+    Path("mine.vkey").write_text(f"{key}\n")
+    ran = office.run("audit", "verify")
+    assert f"signed by {key}" in ran.err
+    assert "own word" in ran.err
+    ran = office.run("audit", "verify", "--key", "mine.vkey")
+    assert (ran.code, f"signed by {key}" in ran.err, "own word" in ran.err) == (0, True, False)
+    facts = office.json("audit", "verify", "--key", "mine.vkey")
+    assert (facts["key"], facts["key_given"]) == (key, True)
+    assert office.json("audit", "verify")["key_given"] is False
+    assert office.json("audit", "reconcile", "--key", "mine.vkey")["alarm"] is False
+    assert office.run("audit", "show", "--key", "mine.vkey").out == office.run("audit", "show").out
+    stranger = Signer.from_seed("acme.parcelveil/log", bytes(32)).key
+    Path("acme/audit/log.vkey").write_text(f"{stranger}\n")  # the folder is not asked
+    assert office.run("audit", "verify", "--key", "mine.vkey").code == 0
+    Path("other.vkey").write_text(f"{stranger}\n")
+    for command in ("verify", "show", "export", "reconcile"):
+        office.run("audit", command, "--key", "other.vkey").refused(10, "does not verify")
+        office.run("audit", command, "--key", "orders.csv").refused(2, "no verifier key")
+        office.run("audit", command, "--key", "nowhere").refused(2, "nowhere")
+
+
+def test_a_damaged_key_of_the_folder_is_told(office: Office) -> None:
+    for text in (b"", b"\xff\xfe", b"acme+00000000+AA=="):
+        Path("acme/audit/log.vkey").write_bytes(text)
+        office.run("audit", "verify").refused(2, "log.vkey is no verifier key")
+
+
+def test_t10_a_clock_far_ahead_stops_the_desk_until_it_is_accepted(office: Office) -> None:
+    shown = office.json("audit", "clock")
+    assert set(shown) == {"wall", "desk", "ahead_seconds"}
+    assert abs(shown["ahead_seconds"]) < 60
+    edit("UPDATE log_state SET boot = 'another', time = time - 864000000000")  # as if ten days had passed, shut down
+    office.run("staff", "add", "c-9", "--role", "courier", "--outlet", "310-A12").refused(
+        10, "10 days ahead", "audit clock --accept"
+    )
+    office.run("audit", "prune", "2020-01-01", "--yes").refused(10, "differ by more than a day")
+    ran = office.run("audit", "clock")
+    assert (ran.code, "+10 days, 0:0" in ran.err) == (0, True)
+    office.run("audit", "clock", "--accept", stdin=b"").refused(2, "cannot be undone", "--yes")
+    assert office.json("audit", "clock", "--accept", "--yes")["accepted_days"] == 10
+    assert office.run("staff", "add", "c-9", "--role", "courier", "--outlet", "310-A12").code == 0
+    assert office.run("audit", "prune", "2020-01-01", "--yes").code == 0
+    shown_entry = office.run("audit", "show", "--kind", "key").text
+    assert "clock-accepted 10" in shown_entry
+    assert office.run("audit", "verify", "--deep").code == 0
+    edit("UPDATE log_state SET time = 9223372036854775807")
+    ran = office.run("audit", "clock")
+    assert (ran.code, "desk clock 9999-12-31" in ran.err) == (0, True)
+    office.run("audit", "clock", "--accept", "--yes").refused(10, "nothing to accept", "never runs back")
 
 
 def test_export(office: Office) -> None:

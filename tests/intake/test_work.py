@@ -206,6 +206,16 @@ def test_steps_that_need_no_parcel() -> None:
         assert code(one(biz_step=step, waybill_no="", **columns)) == ""
 
 
+def test_t6_who_opened_a_ticket_is_kept_as_it_is_and_the_customer_is_one_word() -> None:
+    def opener(actor: str | None) -> str | None:
+        return works(one(biz_step="ticket_opened", ticket="T", actor=actor).batch)[0].actor
+
+    assert [opener(word) for word in ("customer", "Customer", " 客户 ", "urn:acme:staff:客户")] == ["customer"] * 4
+    assert opener("CS-1 ") == "CS-1"
+    assert opener("") is None and opener(None) is None, "an event, though it explains nothing"
+    assert code(one(biz_step="ticket_opened", ticket="T", actor="客户王")) == "actor.malformed"
+
+
 def test_events_without_a_name_get_the_same_one_every_time() -> None:
     first, again = one(), one()
     assert first.batch.equals(again.batch)

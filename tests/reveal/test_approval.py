@@ -87,7 +87,7 @@ def test_t1_nobody_approves_their_own_request(carrier: Carrier) -> None:
     """The register keeps the two duties apart; who holds both all the same, by the scenes of their own, still may not."""
     with carrier.log.begin() as batch:
         (row,) = [row for row in batch.tx.staff() if row.number == "an-1"]
-        batch.tx.put_staff(msgspec.structs.replace(row, roles="analyst approver"))
+        batch.tx.put_staff(batch.rows.sealed(msgspec.structs.replace(row, roles="analyst approver")))
     answers = carrier.desk.look(asked(carrier))
     with pytest.raises(PolicyError, match="own request"):
         carrier.desk.approve(answers.approval, carrier.who("an-1", role="approver"))

@@ -75,11 +75,13 @@ def test_t1_the_author_does_not_approve(carrier: Carrier) -> None:
         rulebook.approve(carrier.log, version, carrier.who("pa-1", role="policy_approver"))
     with carrier.log.begin() as batch:
         rows = {row.number: row for row in batch.tx.staff()}
-        batch.tx.put_staff(msgspec.structs.replace(rows["pa-1"], roles="policy_approver"))
+        batch.tx.put_staff(batch.rows.sealed(msgspec.structs.replace(rows["pa-1"], roles="policy_approver")))
     with pytest.raises(PolicyError, match="own proposal"):
         rulebook.approve(carrier.log, version, carrier.who("pa-1"))
     with carrier.log.begin() as batch:
-        batch.tx.put_staff(msgspec.structs.replace(rows["pp-1"], roles="policy_approver policy_author"))
+        batch.tx.put_staff(
+            batch.rows.sealed(msgspec.structs.replace(rows["pp-1"], roles="policy_approver policy_author"))
+        )
     with pytest.raises(PolicyError, match="nobody both"):
         rulebook.approve(carrier.log, version, carrier.who("pp-1"))
     with pytest.raises(PolicyError, match="nobody both"):

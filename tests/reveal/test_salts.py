@@ -48,7 +48,7 @@ def test_t10_nobody_reads_salts_and_log(carrier: Carrier) -> None:
     """The register refuses to give out both; who got past it still does not get them."""
     with carrier.log.begin() as batch:
         (row,) = [row for row in batch.tx.staff() if row.number == "sk-1"]
-        batch.tx.put_staff(msgspec.structs.replace(row, roles="auditor salt_keeper"))
+        batch.tx.put_staff(batch.rows.sealed(msgspec.structs.replace(row, roles="auditor salt_keeper")))
     with pytest.raises(PolicyError, match="may not read its salts"):
         read_salts(carrier.log, carrier.who("sk-1"), entry=1)
     assert events(carrier) == [("salts-refused", "1")]

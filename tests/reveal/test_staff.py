@@ -17,7 +17,7 @@ def hired(number: str, *roles: str, outlets: tuple[str, ...] = (), active: bool 
 
 def register(carrier: Carrier) -> Register:
     with carrier.workspace.store.transaction() as tx:
-        return Register.of(tx)
+        return Register.of(tx, None)
 
 
 def test_a_staff_list_adds_changes_and_suspends(carrier: Carrier) -> None:
@@ -137,10 +137,10 @@ def test_t7_who_was_forgotten_is_nobody(carrier: Carrier) -> None:
     carrier.look("c-1", "deliver", carrier.numbers[:1])
     (look,) = carrier.entries("look")
     handle = look.actor  # type: ignore[union-attr]
-    assert register(carrier).number_of(handle) == "c-1"
+    assert register(carrier).by_handle(handle).number == "c-1"
     staff.forget(carrier.log, "c-1")
     now = register(carrier)
-    assert now.number_of(handle) == ""
+    assert now.by_handle(handle) is STRANGER
     assert "d-c-1" not in now.devices
     staff.put(carrier.log, carrier.scenes, [hired("c-1", "courier", outlets=("O1",))])
     assert register(carrier).member("c-1").handle != handle

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from parcelveil.adapt.key_file import FileKeyStore
-from parcelveil.errors import EpochError, KeyAccessError, PassphraseError
+from parcelveil.errors import EpochError, KeyAccessError, ParcelveilError, PassphraseError
 from parcelveil.seal import kernel
 from parcelveil.seal.keyring import KeyRing
 from parcelveil.waybill import WAYBILL
@@ -169,7 +172,11 @@ def test_a_crash_at_any_step_leaves_a_ring_that_opens(folder: Path, monkeypatch:
         expected = kernel.ERASED if step == "destroy" else kernel.OK
         assert found[7] == expected
         assert (np.delete(found, 7) == kernel.OK).all()
-        assert after.ring._keys.versions() == [after.ring.kek_version], "what the ring does not name is destroyed"
+        version = after.ring.kek_version
+        assert min(after.ring._keys.versions()) == version, "what is older than the ring is destroyed"
+        after.ring.rotate_kek()
+        assert after.ring._keys.versions() == [version + 1], "and with the next change what was half-made"
+        assert (np.delete(status(after.ring, sealed), 7) == kernel.OK).all()
 
 
 def test_another_process_sees_the_erasure(folder: Path) -> None:
@@ -219,3 +226,142 @@ def test_wrong_passphrase_and_broken_key_file(folder: Path) -> None:
     (folder / "kek.key").write_bytes(b"{}".ljust(1536, b"\0"))
     with pytest.raises(KeyAccessError):
         FileKeyStore(folder / "kek.key", PASSPHRASE)
+
+
+# -- a state that is old, or was edited: nobody without the passphrase can have keys destroyed -----------------------
+
+
+def edit(folder: Path, statement: str, *values: object) -> list[Any]:
+    """What somebody does who may write the database and has no key."""
+    with closing(sqlite3.connect(folder / "state.db")) as db, db:
+        return db.execute(statement, values).fetchall()
+
+
+def put_back(folder: Path, state: bytes) -> None:
+    """Restore a ``state.db``, as one does: without what SQLite left beside it."""
+    for leftover in folder.glob("state.db-*"):
+        leftover.unlink()
+    (folder / "state.db").write_bytes(state)
+
+
+def name_version(folder: Path, version: object) -> None:
+    edit(folder, "UPDATE setting SET value = ? WHERE name = 'kek_version'", str(version))
+
+
+def key_versions(folder: Path) -> list[int]:
+    return FileKeyStore(folder / "kek.key", PASSPHRASE).versions()
+
+
+@pytest.mark.parametrize("version", [3, 7, 1, 0, -1, "", "two", "9" * 30, "9" * 5000])
+def test_t10_an_edited_key_version_destroys_no_key(folder: Path, version: object) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+        assert workspace.ring.rotate_kek() == 2
+    name_version(folder, version)
+    for _ in range(2):
+        with pytest.raises(ParcelveilError) as caught:
+            reopen(folder)
+        assert "\n" not in str(caught.value) and caught.value.hint
+    assert key_versions(folder) == [2]
+    name_version(folder, 2)
+    with reopen(folder) as workspace:
+        assert (status(workspace.ring, sealed) == kernel.OK).all()
+
+
+def test_t10_a_restored_old_state_destroys_no_key_and_the_newest_put_back_works(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+    state, old = folder / "state.db", (folder / "state.db").read_bytes()
+    with reopen(folder) as workspace:
+        workspace.ring.erase(["YT00000007"])
+    newest = state.read_bytes()
+    put_back(folder, old)
+    for _ in range(2):
+        with pytest.raises(KeyAccessError, match="names key version 1") as caught:
+            reopen(folder)
+        assert "put the newest back" in caught.value.hint
+    put_back(folder, newest)
+    with reopen(folder) as workspace:
+        found = status(workspace.ring, sealed)
+    assert found[7] == kernel.ERASED and (np.delete(found, 7) == kernel.OK).all()
+
+
+def test_t10_a_version_that_exists_and_opens_nothing_destroys_no_key(folder: Path) -> None:
+    """Between two crashes there is a half-made newer key: the state may not be made to name it."""
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+        workspace.ring._keys.create(2)
+    name_version(folder, 2)
+    with pytest.raises(KeyAccessError, match="names key version 2"):
+        reopen(folder)
+    edit(folder, "DELETE FROM pseudonym_key")
+    with pytest.raises(KeyAccessError, match="names key version 2"):
+        reopen(folder)
+    rows = edit(folder, "SELECT * FROM epoch")
+    edit(folder, "DELETE FROM epoch")  # nothing is left to try the key with: then nothing is destroyed either
+    reopen(folder).store.close()
+    assert key_versions(folder) == [1, 2]
+    for row in rows:
+        edit(folder, "INSERT INTO epoch VALUES (?, ?, ?, ?, ?, ?)", *row)
+    name_version(folder, 1)
+    with reopen(folder) as workspace:
+        assert (status(workspace.ring, sealed) == kernel.OK).all()
+
+
+def stopped_before_destroying(workspace: Workspace) -> None:
+    """A rotation whose old key version is still there when it ends."""
+    destroy = workspace.ring._keys.destroy
+    workspace.ring._keys.destroy = lambda version: None  # type: ignore[method-assign]
+    workspace.ring.rotate_kek()
+    workspace.ring._keys.destroy = destroy  # type: ignore[method-assign]
+
+
+def test_t10_while_one_live_row_does_not_open_the_older_key_stays(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        seal(workspace, waybills(5))
+        seal(workspace, waybills(5, Clock().time - timedelta(days=1)))
+        stopped_before_destroying(workspace)
+    good = (folder / "state.db").read_bytes()
+    edit(folder, "UPDATE epoch SET wrapped_key = randomblob(80) WHERE epoch = (SELECT max(epoch) FROM epoch)")
+    with pytest.raises(KeyAccessError, match="does not fit"):
+        reopen(folder)
+    assert key_versions(folder) == [1, 2]
+    put_back(folder, good)
+    with reopen(folder):
+        assert key_versions(folder) == [2]
+
+
+def test_t10_the_state_is_edited_under_a_running_process(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+        ring = workspace.ring
+        ring.rotate_kek()
+        name_version(folder, 7)
+        tomorrow = ring.today() + 1
+        for change in (
+            ring.refresh,
+            ring.rotate_kek,
+            lambda: ring.erase(["YT00000007"]),
+            lambda: ring.destroy_before(date(2027, 1, 1)),
+            lambda: ring.rotate_epoch(date(2026, 11, 23)),
+            lambda: ring.seal_keys([tomorrow]),
+            lambda: ring.secret("something new"),
+        ):
+            with pytest.raises(KeyAccessError, match="names key version 7"):
+                change()
+        assert ring.kek_version == 2 and key_versions(folder) == [2]
+        assert (status(ring, sealed) == kernel.OK).all(), "the ring stays what it was"
+        name_version(folder, 2)
+        ring.seal_keys([tomorrow])
+        assert ring.erase(["YT00000007"]).kek_version == 3
+    assert key_versions(folder) == [3]
+
+
+def test_a_rotation_finds_what_another_process_has_not_destroyed_yet(folder: Path) -> None:
+    with reopen(folder) as one, reopen(folder) as two:
+        sealed = seal(one, waybills(50))
+        stopped_before_destroying(one)
+        assert key_versions(folder) == [1, 2]
+        assert two.ring.rotate_kek() == 3
+        assert key_versions(folder) == [3]
+        assert (status(two.ring, sealed) == kernel.OK).all()

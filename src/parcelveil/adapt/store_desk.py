@@ -11,7 +11,7 @@ import sqlite3
 
 import msgspec
 
-from parcelveil.ports import ApprovalRow, DeviceRow, LogState, PolicyRow, StaffRow, SubjectRow
+from parcelveil.ports import ApprovalRow, DeviceRow, LimitRow, LogState, PolicyRow, StaffRow, SubjectRow
 
 
 class Counts:
@@ -23,7 +23,7 @@ class Counts:
     def __init__(self) -> None:
         self.version = -1  # of the database, as this connection saw it
         self.used: dict[tuple[str, str, int], int] = {}
-        self.limits: dict[tuple[str, str, int], int | None] = {}
+        self.limits: dict[tuple[str, str, int], LimitRow | None] = {}
         self.fresh: dict[tuple[str, str, int], int] = {}  # counted in this transaction, not written yet
 
     def begin(self, version: int) -> None:
@@ -129,12 +129,14 @@ class DeskTables:
 
     def staff(self) -> list[StaffRow]:
         rows = self._db.execute("SELECT * FROM staff ORDER BY number")
-        return [StaffRow(handle, number, roles, outlet, bool(active)) for handle, number, roles, outlet, active in rows]
+        return [
+            StaffRow(handle, no, roles, outlet, bool(on), seal=seal) for handle, no, roles, outlet, on, seal in rows
+        ]
 
     def put_staff(self, row: StaffRow) -> None:
         self._put(
-            "INSERT INTO staff VALUES (?, ?, ?, ?, ?) ON CONFLICT (handle) DO UPDATE SET number = excluded.number,"
-            " roles = excluded.roles, outlet = excluded.outlet, active = excluded.active",  # never another's row
+            "INSERT INTO staff VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (handle) DO UPDATE SET number = excluded.number,"
+            " roles = excluded.roles, outlet = excluded.outlet, active = excluded.active, seal = excluded.seal",
             row,
         )
         self._changed()
@@ -145,10 +147,10 @@ class DeskTables:
         self._changed()
 
     def devices(self) -> list[DeviceRow]:
-        return [DeviceRow(*row) for row in self._db.execute("SELECT * FROM device ORDER BY device")]
+        return [DeviceRow(*row[:-1], seal=row[-1]) for row in self._db.execute("SELECT * FROM device ORDER BY device")]
 
     def put_device(self, row: DeviceRow) -> None:
-        self._put("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", row)
+        self._put("INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?)", row)
         self._changed()
 
     def drop_device(self, device: str) -> None:
@@ -156,10 +158,10 @@ class DeskTables:
         self._changed()
 
     def policies(self) -> list[PolicyRow]:
-        return [PolicyRow(*row) for row in self._db.execute("SELECT * FROM policy ORDER BY version")]
+        return [PolicyRow(*row[:-1], seal=row[-1]) for row in self._db.execute("SELECT * FROM policy ORDER BY version")]
 
     def put_policy(self, row: PolicyRow) -> None:
-        self._put("INSERT OR REPLACE INTO policy VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._put("INSERT OR REPLACE INTO policy VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         self._changed()
 
     # -- quotas and approvals --------------------------------------------------------------------------------
@@ -189,24 +191,26 @@ class DeskTables:
         statement = "SELECT who, scene, used FROM quota WHERE day = ? ORDER BY used DESC, who, scene"
         return self._db.execute(statement, (day,)).fetchall()
 
-    def limit(self, who: str, scene: str, day: int) -> int | None:
+    def limit(self, who: str, scene: str, day: int) -> LimitRow | None:
         counts, key = self._counts.limits, (who, scene, day)
         if key not in counts:
-            statement = "SELECT waybills FROM quota_limit WHERE who = ? AND scene = ? AND day = ?"
+            statement = "SELECT * FROM quota_limit WHERE who = ? AND scene = ? AND day = ?"
             row = self._db.execute(statement, key).fetchone()
-            counts[key] = row[0] if row else None
+            counts[key] = LimitRow(*row[:-1], seal=row[-1]) if row else None
         return counts[key]
 
-    def set_limit(self, who: str, scene: str, day: int, limit: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO quota_limit VALUES (?, ?, ?, ?)", (who, scene, day, limit))
-        self._counts.limits[who, scene, day] = limit
+    def set_limit(self, row: LimitRow) -> None:
+        self._put("INSERT OR REPLACE INTO quota_limit VALUES (?, ?, ?, ?, ?)", row)
+        self._counts.limits[row.who, row.scene, row.day] = row
 
     def approval(self, id: str) -> ApprovalRow | None:
         row = self._db.execute("SELECT * FROM approval WHERE id = ?", (id,)).fetchone()
-        return ApprovalRow(*row) if row else None
+        return ApprovalRow(*row[:-1], seal=row[-1]) if row else None
 
     def approvals(self) -> list[ApprovalRow]:
-        return [ApprovalRow(*row) for row in self._db.execute("SELECT * FROM approval ORDER BY until")]
+        return [
+            ApprovalRow(*row[:-1], seal=row[-1]) for row in self._db.execute("SELECT * FROM approval ORDER BY until")
+        ]
 
     def put_approval(self, row: ApprovalRow) -> None:
-        self._put("INSERT OR REPLACE INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._put("INSERT OR REPLACE INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)

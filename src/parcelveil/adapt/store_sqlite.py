@@ -6,11 +6,13 @@ of a new day, or both rotate the key-encryption key, or fork the audit log. Thre
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Self
@@ -23,6 +25,7 @@ from parcelveil.errors import OutputError, WorkspaceError
 from parcelveil.ports import EpochRow, PseudonymRow, Run
 
 _WAIT_SECONDS = 30
+_NUMBER = re.compile("[0-9]{1,18}")
 _READABLE = 2  # the newest schema this version knows
 
 
@@ -33,6 +36,10 @@ class SqliteStore:
         self._path = path
         self._turn = threading.RLock()
         self._counts = Counts()
+        # Whoever else may look into the folder: the state is its owner's. SQLite gives its logs the same mode. A file
+        # that is there is not touched: closing it here would take away the locks of other connections.
+        with suppress(OSError):  # what is wrong with the path, SQLite says below
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
@@ -164,6 +171,8 @@ class SqliteTransaction(DeskTables):
 
     def kek_version(self) -> int:
         row = self._db.execute("SELECT value FROM setting WHERE name = 'kek_version'").fetchone()
+        if row and not _NUMBER.fullmatch(row[0]):
+            raise WorkspaceError("the state names no key version", hint="put the newest state.db back")
         return int(row[0]) if row else 0
 
     def set_kek_version(self, version: int) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from parcelveil.audit import note, tiles
 from parcelveil.audit.entry import AnyEntry, Asked, encode, readable
 from parcelveil.audit.proof import leaf_hash
+from parcelveil.audit.rowseal import RowSeal
 from parcelveil.audit.subjects import Subject, Subjects
 from parcelveil.audit.tree import Frontier, Grown
 from parcelveil.errors import LogError
@@ -33,11 +34,15 @@ _POOL = 1024
 class Batch:
     """The entries of one transaction, and the transaction itself."""
 
-    def __init__(self, tx: Transaction, state: LogState, time: int, day: int, subjects: Subjects) -> None:
+    def __init__(
+        self, tx: Transaction, state: LogState, time: int, day: int, subjects: Subjects, rows: RowSeal
+    ) -> None:
         self.tx = tx
+        self.rows = rows  # seals the register's rows that this transaction writes
         self.time = time
         self.day = day
         self._state = state
+        self.after = state  # the log's state, once the transaction is durable
         self._subjects = subjects
         self.entries: list[bytes] = []
         self._leaves: list[bytes] = []
@@ -96,31 +101,30 @@ class Batch:
         self._state = msgspec.structs.replace(self._state, minimum=minimum)
 
     def seal(self, signer: note.Signer, boot: str, uptime: int, held: int) -> Grown:
-        """Everything the commit makes durable. Returns the tree that there will be."""
+        """Everything the commit makes durable. Returns the tree that there will be.
+
+        It goes on from the frontier of the batch's state: who begins the batch sees to it that this is a tree which
+        the log's key has signed.
+        """
         state = self._state
-        try:
-            frontier = Frontier.from_bytes(state.size, state.frontier)
-        except ValueError:
-            raise LogError("the state of the log is damaged", hint="restore the workspace") from None
-        grown = Grown(frontier, self._leaves)
+        grown = Grown(Frontier.from_bytes(state.size, state.frontier), self._leaves)
         size, root = grown.frontier.size, grown.root
         self._checkpoint = note.checkpoint(signer, size, root)
         self.tx.add_group(state.size, tiles.bundle(self.entries))
         self.tx.add_head(size, root)
         if self._asked:
             self.tx.add_subjects(self._subjects.rows(self._asked))
-        self.tx.set_log_state(
-            msgspec.structs.replace(
-                state,
-                size=size,
-                frontier=grown.frontier.to_bytes(),
-                checkpoint=self._checkpoint,
-                time=self.time,
-                uptime=uptime,
-                boot=boot,
-                held=held,
-            )
+        self.after = msgspec.structs.replace(
+            state,
+            size=size,
+            frontier=grown.frontier.to_bytes(),
+            checkpoint=self._checkpoint,
+            time=self.time,
+            uptime=uptime,
+            boot=boot,
+            held=held,
         )
+        self.tx.set_log_state(self.after)
         return grown
 
     def receipt(self, index: int) -> str:

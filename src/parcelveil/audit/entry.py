@@ -138,7 +138,8 @@ class Erasure(Entry, kw_only=True, frozen=True, tag="erasure"):
 
 
 class KeyEvent(Entry, kw_only=True, frozen=True, tag="key"):
-    """Keys and the log itself: log-created, kek-rotated, epoch-rotated, salts-read, log-read, pruned, clock-held."""
+    """Keys and the log itself: log-created, kek-rotated, epoch-rotated, salts-read, log-read, pruned, clock-held,
+    clock-accepted."""
 
     kind: ClassVar[str] = "key"
     action: str

@@ -14,17 +14,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from parcelveil.errors import LogError
-
-if TYPE_CHECKING:  # slow to import, and who reads no log from a server needs none
-    from http.client import HTTPResponse
 
 #: ``fetch("tile/0/000")``: the bytes of one file, None when there is none, LogError when it cannot be had.
 Fetch = Callable[[str], bytes | None]
@@ -38,7 +32,8 @@ _MOST_HELD = 8
 _PATH = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,63}/){0,24}[a-z0-9][a-z0-9.-]{0,63}")
 
 
-def _limit(path: str) -> int:
+def limit_of(path: str) -> int:
+    """The most bytes that a file of this name has. Raises LogError for a name that no file of a log has."""
     if not _PATH.fullmatch(path):
         raise LogError("no file of a log has such a name")
     if path.startswith("tile/"):
@@ -67,7 +62,7 @@ class _Directory:
         return _Directory, (self._folder,)
 
     def __call__(self, path: str) -> bytes | None:
-        limit = _limit(path)
+        limit = limit_of(path)
         above, _, name = path.rpartition("/")
         try:
             at = self._enter(above)
@@ -143,11 +138,13 @@ def _walk(folder: Path, path: str) -> int:
 def http(url: str, timeout: float = 10.0) -> Fetch:
     """Read a log from a web address: http or https, no user name, query or fragment in it.
 
-    ``timeout``: seconds for each wait; one file may take ten times as long. Redirects are not followed. The answer's
-    size is bounded, before and after decompression. A missing file (404, 410) is None; what else is no answer, a
-    LogError.
+    ``timeout``: seconds for each wait; one file, from connecting to its last byte, may take ten times as long.
+    Redirects are not followed. The answer's size is bounded, before and after decompression. A missing file (404,
+    410) is None; what else is no answer, a LogError.
     """
-    from urllib.parse import urlsplit
+    from urllib.parse import urlsplit  # slow to import, and who reads no log from a server needs none
+
+    from parcelveil.audit.fetch_http import Http
 
     try:
         parts = urlsplit(url)
@@ -156,82 +153,4 @@ def http(url: str, timeout: float = 10.0) -> Fetch:
         fits = False
     if not fits or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
         raise LogError("no address of a log", hint="write http(s)://host/path, without user name, ? and #")
-    return _Http(url, timeout)
-
-
-class _Http:
-    """What :func:`http` returns. Can be pickled, so that other processes may help to read."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        import urllib.request
-
-        self._url, self._timeout = url, timeout
-        self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-        ):
-            self._opener.add_handler(handler)
-
-    def __reduce__(self) -> tuple[type[_Http], tuple[str, float]]:
-        return _Http, (self._url, self._timeout)
-
-    def __call__(self, path: str) -> bytes | None:
-        import urllib.error
-        import urllib.request
-        from http.client import HTTPException
-
-        limit = _limit(path)
-        request = urllib.request.Request(  # noqa: S310 - http and https only, see http()
-            f"{self._url.rstrip('/')}/{path}", headers={"Accept-Encoding": "gzip, identity", "User-Agent": "parcelveil"}
-        )
-        try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
-                if answer.status != 200:
-                    raise unreadable(path, f"the server answers {answer.status}")
-                # Incompressible bytes grow a little when they are compressed.
-                data = _body(answer, limit + limit // 100 + 1000, time.monotonic() + 10 * self._timeout)
-                coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (404, 410):
-                return None
-            raise unreadable(path, f"the server answers {error.code}") from None
-        except urllib.error.URLError as error:
-            raise unreadable(path, getattr(error.reason, "strerror", None) or "the server does not answer") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise unreadable(path, f"the connection broke ({type(error).__name__})") from None
-        if coding == "gzip":
-            data = _gunzip(path, data, limit)
-        elif coding != "identity":
-            raise unreadable(path, "unknown content encoding")
-        if len(data) > limit:
-            raise unreadable(path, "too long")
-        return data
-
-
-def _body(answer: HTTPResponse, limit: int, deadline: float) -> bytes:
-    """At most one byte more than ``limit``; OSErrors when a server trickles or stops early."""
-    parts, size = [], 0
-    while size <= limit and (part := answer.read1(min(65_536, limit + 1 - size))):
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        parts.append(part)
-        size += len(part)
-    if size <= limit and answer.length:  # bytes that were promised and did not come
-        raise ConnectionError
-    return b"".join(parts)
-
-
-def _gunzip(path: str, data: bytes, limit: int) -> bytes:
-    stream = zlib.decompressobj(31)
-    try:
-        out = stream.decompress(data, limit + 1)
-    except zlib.error:
-        raise unreadable(path, "damaged compression") from None
-    if len(out) <= limit and (not stream.eof or stream.unused_data):
-        raise unreadable(path, "damaged compression")
-    return out
+    return Http(url, timeout)

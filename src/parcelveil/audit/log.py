@@ -14,11 +14,13 @@ that transaction is durable. :meth:`Log.publish` then writes the tiles of C2SP t
 anybody may read and serve, and only afterwards drops the entries from the store; a crash in between repeats it.
 Writers of all processes take turns at the store, so nobody can fork the log; when the disk is full the
 transaction fails, and with it the look. A state that is older than the published log (a backup was restored) takes
-no entries: it would fork it.
+no entries: it would fork it. Nor does a state that says anything else than the checkpoint it carries: whoever can write
+the database, and has no key, could otherwise have the log's key sign a tree of his own.
 
 **Time never runs back, and runs ahead only as fast as the machine.** An entry's time is the desk's: the wall
 clock, but never before the entry before, and never more ahead of it than the machine's uptime clock allows (plus a
-tenth, so that it can catch up). Turning the wall clock opens no new day of quota.
+tenth, so that it can catch up). Turning the wall clock opens no new day of quota. After a start of the machine there
+is no such measure: a wall clock more than a week ahead of the newest entry stops the log, until :meth:`Log.accept_clock`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,8 +39,9 @@ from parcelveil.audit import note, tiles
 from parcelveil.audit.batch import Batch, receipt_text
 from parcelveil.audit.entry import AnyEntry, KeyEvent
 from parcelveil.audit.proof import Checkpoint, ProofError, read_checkpoint, verify_receipt
+from parcelveil.audit.rowseal import RowSeal
 from parcelveil.audit.subjects import Subjects
-from parcelveil.audit.tree import inclusion_path
+from parcelveil.audit.tree import Frontier, inclusion_path
 from parcelveil.errors import ForkError, LogError, OutputError, ParcelveilError
 from parcelveil.ports import Clock, LogState, Store, Transaction
 
@@ -48,6 +51,8 @@ PUBLISH_AT = 4096
 _FAR_BEHIND = 64 * PUBLISH_AT
 #: By how much the desk's clock may run faster than the machine's uptime: it catches up, and no window gets wider.
 _CATCH_UP = 10  # one in so many
+#: So far the wall clock may be ahead of the newest entry after a start of the machine, in microseconds.
+_BELIEVED = 7 * 86_400 * 1_000_000
 #: From so many seconds on a wall clock that is ahead is worth an entry.
 _HELD_WORTH_TELLING = 60
 _MICROS = 1_000_000
@@ -61,7 +66,14 @@ def desk_time(state: LogState, wall: int, boot: str, uptime: int) -> int:
     if boot and boot == state.boot:
         passed = max(0, uptime - state.uptime)
         wall = min(wall, state.time + passed + passed // _CATCH_UP)
+    elif wall - state.time > _BELIEVED:
+        return state.time
     return max(state.time, wall)
+
+
+def _too_far(state: LogState, wall: int, boot: str) -> bool:
+    """Whether the wall clock is further ahead than is believed without being asked."""
+    return bool(state.size) and not (boot and boot == state.boot) and wall - state.time > _BELIEVED
 
 
 class Log:
@@ -75,23 +87,33 @@ class Log:
         clock: Clock,
         subjects: Subjects,
         utc_offset_minutes: int = 480,
+        rows: RowSeal | None = None,
     ) -> None:
         self.folder = folder
         self.signer = signer
         self.subjects = subjects
+        self.rows = rows or RowSeal(b"")  # a log without a desk has no rows to seal
         self._store, self._clock = store, clock
         self._utc_offset = int(timedelta(minutes=utc_offset_minutes) / timedelta(microseconds=1))
         self._waiting = 0  # entries that were not published when this process last appended
         self._compared = False
+        self._known = LogState()  # a state that this process found genuine, or made
         self._publisher: threading.Thread | None = None
         self._stop = threading.Event()
 
     def __repr__(self) -> str:
         return f"<Log {self.signer.key.name}>"
 
+    def begin(self) -> AbstractContextManager[Batch]:
+        """A transaction that appends. Nothing of it happens if the block raises, or if the disk does not take it.
+
+        Raises ForkError for a state older than the published log, LogError for one that was changed, and after a start
+        of the machine for a wall clock that nobody has accepted.
+        """
+        return self._begin(accepting=False)
+
     @contextmanager
-    def begin(self) -> Iterator[Batch]:
-        """A transaction that appends. Nothing of it happens if the block raises, or if the disk does not take it."""
+    def _begin(self, *, accepting: bool) -> Iterator[Batch]:
         if self._waiting >= (PUBLISH_AT if self._publisher is None else _FAR_BEHIND):
             self.publish()  # before, not after: should it fail, nothing is logged or counted that was then refused
         self.subjects.prepare()
@@ -100,7 +122,10 @@ class Log:
             state = tx.log_state()
             if not self._compared:
                 self._not_older(state)
-            batch, boot, uptime, held = self._batch(tx, state)
+            if state.size < self._known.size:
+                raise self._changed()  # no other process can shorten a log
+            self._genuine(state)
+            batch, boot, uptime, held = self._batch(tx, state, accepting=accepting)
             if not state.size:
                 batch.append(KeyEvent(time=batch.time, action="log-created"))
             if abs(held - state.held) >= _HELD_WORTH_TELLING:
@@ -115,23 +140,70 @@ class Log:
             if len(batch.entries) > own:
                 grown = batch.seal(self.signer, boot, uptime, held)
         if grown is not None:
-            batch.grown = grown
+            batch.grown, self._known = grown, batch.after
             self._waiting = grown.frontier.size - state.published
 
-    def _batch(self, tx: Transaction, state: LogState) -> tuple[Batch, str, int, int]:
+    def _genuine(self, state: LogState) -> None:
+        """That the log's own key signed the tree that the state goes on from. Raises LogError."""
+        known = self._known
+        if (state.size, state.frontier, state.checkpoint) == (known.size, known.frontier, known.checkpoint):
+            return
+        try:
+            signed = read_checkpoint(state.checkpoint, self.signer.key)
+            root = Frontier.from_bytes(state.size, state.frontier).root()
+        except ValueError:
+            raise self._changed() from None
+        if (signed.size, signed.root) != (state.size, root):
+            raise self._changed()
+        self._known = state
+
+    def _changed(self) -> LogError:
+        return LogError(
+            "the state of the log was changed",
+            hint="nothing was signed or logged; put the newest state.db back, and run 'parcelveil audit verify'",
+        )
+
+    def _batch(self, tx: Transaction, state: LogState, *, accepting: bool) -> tuple[Batch, str, int, int]:
         wall = self.wall()
         boot, uptime = self._clock.uptime()
         time = desk_time(state, wall, boot, uptime)
+        if accepting:
+            if wall <= time:
+                raise LogError(
+                    "the wall clock is not ahead of the desk's: there is nothing to accept",
+                    hint="the desk's clock never runs back; it stands until the wall clock has caught up",
+                )
+            time = wall
+        elif _too_far(state, wall, boot):
+            raise LogError(
+                "the wall clock is {days} days ahead of the newest entry, and the machine was started in between",
+                hint="set the clock right; if it is right, run 'parcelveil audit clock --accept'",
+                days=(wall - state.time) // DAY_MICROS,
+            )
         day = (time + self._utc_offset) // DAY_MICROS
-        return Batch(tx, state, time, day, self.subjects), boot, uptime, (wall - time) // _MICROS
+        return Batch(tx, state, time, day, self.subjects, self.rows), boot, uptime, (wall - time) // _MICROS
 
     def wall(self) -> int:
         """The wall clock, in microseconds."""
         return int(self._clock.now().timestamp() * _MICROS)
 
     def now(self) -> int:
-        """The desk's clock, in microseconds: the time that an entry would have now."""
+        """The desk's clock, in microseconds: the time that an entry would have now.
+
+        It stands at the newest entry while the wall clock is not believed; then :meth:`begin` raises.
+        """
         return desk_time(self.state(), self.wall(), *self._clock.uptime())
+
+    def accept_clock(self) -> int:
+        """Go by the wall clock from here on, though it is ahead. The log says by how many days; returns these.
+
+        Raises LogError when it is not ahead.
+        """
+        now = self.now()
+        with self._begin(accepting=True) as batch:
+            days = max(0, batch.time - now) // DAY_MICROS
+            batch.append(KeyEvent(time=batch.time, action="clock-accepted", detail=str(days)))
+        return days
 
     def append(self, entry: AnyEntry) -> str:
         """Append one entry that has no subjects; its ``time`` is set here. Returns the receipt."""
@@ -153,6 +225,7 @@ class Log:
             self._write_key()
             with self._store.reading() as tx:
                 state, groups = tx.log_state(), tx.groups()
+            self._genuine(state)
             entries = [entry for _, bundle in groups for entry in tiles.unbundle(bundle)]
             start = groups[0][0] if groups else state.size
             if state.published > start:

@@ -21,7 +21,7 @@ Blocked. Profiles: ``security_control`` where something was allowed or denied, `
 
 An event says no more than its entry, so it holds no personal data: people are staff handles, and waybills are
 commitments. Severity is a first guess for a SIEM's own rules: looks are Informational, refusals and changes Low;
-exports, read salts, a policy put in force, and refused attempts at any of the desk's own powers are Medium.
+exports, read salts, a policy put in force, an accepted clock, and refused attempts at any of the desk's own powers are Medium.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ _DONE = {
     "key.log-read": (2, _INFORMATIONAL),
     "key.pruned": (4, _LOW),
     "key.clock-held": (_OTHER, _LOW),
+    "key.clock-accepted": (_OTHER, _MEDIUM),
     "approval.requested": (1, _INFORMATIONAL),
     "approval.approved": (3, _LOW),
     "approval.rejected": (3, _LOW),

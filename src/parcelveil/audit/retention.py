@@ -7,7 +7,8 @@
 C2SP tlog-tiles says which files may go: full tiles and bundles that end at or before a *minimum index*. The hashes
 that stay still give every root at and above it. The log itself tells of the pruning, the salts of the pruned
 entries are erased, and what they had logged as opened is taken out of the count that ``audit reconcile`` compares.
-What is old is told by the desk's clock, which nobody can wind forward; a log that does not verify is not pruned.
+What is old is told by the desk's clock, and only while the wall clock agrees with it; a log that does not verify is
+not pruned.
 """
 
 from __future__ import annotations
@@ -38,14 +39,21 @@ def prune(log: Log, before: int, keep_days: int, utc_offset_minutes: int) -> Pru
     """Drop entries older than ``before`` (microseconds), which must be at least ``keep_days`` days ago.
 
     Whole bundles of 256 entries go, so up to 255 older ones may stay. Raises PolicyError when ``keep_days`` is less
-    than the law asks for, LogError when ``before`` is too late or the log does not verify. A crash leaves files that
+    than the law asks for, LogError when ``before`` is too late, the clocks differ by more than a day, or the log does
+    not verify. A crash leaves files that
     the next call removes. Salts leave the write-ahead log with the store's ``settle``.
     """
     if keep_days < LEAST_DAYS:
         raise PolicyError(
             "audit_days is {days}", hint="the law asks for {least} days at least", days=keep_days, least=LEAST_DAYS
         )
-    if before > log.now() - keep_days * DAY_MICROS:
+    now = log.now()
+    if abs(log.wall() - now) > DAY_MICROS:
+        raise LogError(
+            "the wall clock and the desk's clock differ by more than a day: nothing is pruned",
+            hint="see 'parcelveil audit clock'; set the wall clock right, or accept it",
+        )
+    if before > now - keep_days * DAY_MICROS:
         raise LogError(
             "entries are kept for {days} days", hint="choose an earlier day, or change audit_days", days=keep_days
         )

@@ -10,13 +10,18 @@
 
 A witness remembers, for each log, the newest checkpoint it cosigned, and cosigns another only when that one's log
 begins with all the entries of this one. It checks the Merkle consistency proof itself; from a folder or a web server
-it makes the proof itself too. A log that shows another past, or a shorter one, raises
-:class:`~parcelveil.errors.ForkError`: both signed notes are kept as evidence in an ``alarm-`` file, and that log gets no
-more cosignatures until a person has run :meth:`Witness.clear_alarm`. Clearing forgets nothing that was seen: a log
-that forked stays refused, and must go on under a new origin and key.
+it makes the proof itself too. What contradicts that raises :class:`~parcelveil.errors.ForkError`, and the signed notes are
+kept as evidence in an ``alarm-`` file:
 
-**What counts as an alarm is only what the log's own key, or a wrong key in its place, answers for**: ``fork``, ``rollback``,
-``key``. Tiles are not signed; when they are missing, unreachable or do not give the root that was signed, that
+* ``fork``: the log's key has signed two histories. Nobody else can cause that, so **the alarm stands**: the log gets no more
+  cosignatures until a person has run :meth:`Witness.clear_alarm`. Clearing forgets nothing that was seen: a log
+  that forked stays refused, and must go on under a new origin and key.
+* ``rollback``: a signed checkpoint with fewer entries than were seen. ``key``: a note in the log's name by another key.
+  Anybody on the way can replay an old checkpoint or make up a note, so these fail the one round, and the next checkpoint that is
+  consistent with what was seen is cosigned as ever. What was signed then is held against the log all the same: a
+  later history that does not contain the shorter one is a fork.
+
+Tiles are not signed; when they are missing, unreachable or do not give the root that was signed, that
 is a :class:`~parcelveil.errors.LogError`, nothing is cosigned, and the next round tries again.
 
 The folder (mode 0700) holds ``witness.key``, ``witness.vkey``, one ``log-`` file for each log and the ``alarm-`` files. The key lies there plain, readable for its owner only, as the host keys of ssh do: a witness must start again by itself, and who can
@@ -31,6 +36,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -122,16 +128,22 @@ class Witness:
         return self._files.origins()
 
     def latest(self, origin: str) -> str:
-        """The newest checkpoint we cosigned, with the log's signature and ours; empty before the first."""
+        """The newest checkpoint we cosigned, with the log's signature and ours; empty before the first.
+
+        Its size never goes down, whatever the log shows: a rollback or a fork leaves it as it was.
+        """
         return self._files.log(origin)[0].note
 
     def alarm(self, origin: str) -> Path | None:
-        """The evidence of the alarm that stands, if one does."""
+        """The evidence of the fork that stands uncleared, None when none does. Rollbacks and other keys never stand."""
         number = self._files.alarms(origin)
         return self.folder / alarm_name(origin, str(number)) if number > self._files.log(origin)[0].cleared else None
 
     def clear_alarm(self, origin: str) -> int:
-        """A person has dealt with the alarm: cosign again what is consistent with what was seen. Returns its number."""
+        """A person has dealt with the fork: cosign again what is consistent with what was seen. Returns its number.
+
+        The evidence and what was seen stay. Raises LogError when no alarm stands.
+        """
         with self._files.alone():
             log, number = self._files.log(origin)[0], self._files.alarms(origin)
             if number <= log.cleared:
@@ -142,8 +154,8 @@ class Witness:
     def observe(self, fetch: Fetch, origin: str, now: int) -> Observation:
         """Fetch the log's checkpoint, check that its log contains all that was seen, and cosign it.
 
-        ``now``: seconds since 1970 UTC. Raises ForkError for an alarm, new or standing, and LogError when the log
-        cannot be read or does not hold together, or when it is not watched.
+        ``now``: seconds since 1970 UTC. Raises ForkError for a fork, new or standing, and, for this one time, for a
+        rollback or another key; LogError when the log cannot be read or does not hold together, or is not watched.
         """
         for _ in range(_RACES):
             # What was seen is read before the log is: so the log is never behind it because of us.
@@ -153,6 +165,8 @@ class Witness:
             if data is None:
                 raise LogError("{origin} shows no checkpoint", hint="is this its address?", origin=origin)
             try:
+                if len(data) > MOST_BYTES:  # it may become evidence, and be kept
+                    raise ProofError("too long")
                 text = data.decode()
                 body = split_note(text)[0]
             except ValueError:
@@ -163,7 +177,7 @@ class Witness:
                 if self._files.log(origin)[0] != log:
                     continue  # another process was faster: what we compared with is not the newest any more
                 if problem:
-                    raise self._raise_alarm(problem)
+                    raise self._raise_alarm(problem, key)
                 old, new = self._seen(log, key), read_checkpoint(text, key)
                 line = self._cosign(origin, log, text, key, now)
                 cosigned = _only(text, key) + line
@@ -194,25 +208,17 @@ class Witness:
             raise LogError(
                 "the tiles of {origin} do not give the root of its checkpoint", hint="try again", origin=key.name
             )
-        if not old or not old.size or new == old:
-            return None
-        path = consistency_path(old.size, new.size, reader.node)
-        try:
-            check_consistency(old.size, new.size, old.root, new.root, path)
-        except ProofError:
-            implied = root_of(old.size, reader.node)
-            try:  # the proof holds from another old root: then the log's own signature says that its past is another
-                check_consistency(old.size, new.size, implied, new.root, path)
-            except ProofError:
-                raise LogError(
-                    "the tiles of {origin} do not hang together", hint="try again", origin=key.name
-                ) from None
-            return msgspec.structs.replace(
-                alarm,
-                kind="fork",
-                implied_root=base64.b64encode(implied).decode(),
-                proof=tuple(base64.b64encode(node).decode() for node in path),
-            )
+        # A shorter history that was shown meanwhile has to be in this one, as what was cosigned has.
+        for seen in (log.note, *self._files.rollbacks(key.name, key)):
+            if seen and (fork := _contradiction(read_checkpoint(seen, key), new, reader)):
+                implied, path = fork
+                return msgspec.structs.replace(
+                    alarm,
+                    kind="fork",
+                    seen=seen,
+                    implied_root=base64.b64encode(implied).decode(),
+                    proof=tuple(base64.b64encode(node).decode() for node in path),
+                )
         return None
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes]:
@@ -242,7 +248,7 @@ class Witness:
                 return 400, b"the old size is larger than the checkpoint's\n"
             old = self._seen(log, key) or Checkpoint(new.origin, 0, EMPTY)
             if size == old.size == new.size and log.note and new.root != old.root:
-                self._raise_alarm(Alarm(new.origin, "fork", now, log.vkey, log.note, text))
+                self._raise_alarm(Alarm(new.origin, "fork", now, log.vkey, log.note, text), key)
                 return 409, b"%d\n" % old.size
             if size != old.size:
                 return 409, b"%d\n" % old.size
@@ -274,9 +280,13 @@ class Witness:
                 file=found.name,
             )
 
-    def _raise_alarm(self, alarm: Alarm) -> ForkError:
+    def _raise_alarm(self, alarm: Alarm, key: VerifierKey) -> ForkError:
         """Keep the evidence durably. Call under the lock."""
-        name = self._files.save_alarm(alarm)
+        if alarm.kind == "fork":
+            name = self._files.save_alarm(alarm)
+        else:  # lines that others have put under a checkpoint of the log do not make it another one
+            shown = _only(alarm.shown, key) if alarm.kind == "rollback" else alarm.shown
+            name = self._files.keep(msgspec.structs.replace(alarm, shown=shown), shown)
         return ForkError(
             _ALARMS[alarm.kind] + ": {file}",
             hint="keep that file; docs/witness.md says what to do",
@@ -298,6 +308,25 @@ def _request(body: bytes) -> tuple[int, list[bytes], str]:
     if any(len(node) != 32 for node in hashes):
         raise ProofError("a hash has 32 bytes")
     return int(match[1]), hashes, text.decode()
+
+
+def _contradiction(old: Checkpoint, new: Checkpoint, reader: TileReader) -> tuple[bytes, list[bytes]] | None:
+    """Where ``new`` does not begin with ``old``: the root it has at that size instead, and the proof of it.
+
+    Raises LogError when the tiles prove neither.
+    """
+    if not old.size or old == new:
+        return None
+    path = consistency_path(old.size, new.size, reader.node)
+    with suppress(ProofError):
+        check_consistency(old.size, new.size, old.root, new.root, path)
+        return None
+    implied = root_of(old.size, reader.node)
+    try:  # the proof holds from another old root: then the log's own signature says that its past is another
+        check_consistency(old.size, new.size, implied, new.root, path)
+    except ProofError:
+        raise LogError("the tiles of {origin} do not hang together", hint="try again", origin=new.origin) from None
+    return implied, path
 
 
 def _lines(text: str, key: VerifierKey) -> list[str]:

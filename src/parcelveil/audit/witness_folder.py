@@ -12,17 +12,21 @@
     witness.key                 parcelveil-witness-key-v1 NAME BASE64(32-byte Ed25519 seed)
     witness.vkey                the public key, for those who check cosignatures
     log-ORIGIN.json             the log's key, and the newest checkpoint we cosigned     (WatchedLog)
-    alarm-ORIGIN-1.json         the evidence of an alarm, kept for good                  (Alarm)
+    alarm-ORIGIN-1.json         the evidence of a fork, kept for good                    (Alarm)
+    alarm-ORIGIN-rollback-DIGEST.json, alarm-ORIGIN-key-DIGEST.json
+                                evidence of what stops nothing, one file for each note that was shown (Alarm)
 
 ``ORIGIN`` is percent-encoded. Whatever is written is on the disk when the call returns, and a file is either the old or the new
-one, wholly. An alarm stands while its number is above ``cleared``, so the evidence file itself is the alarm: a
-crash cannot leave one without the other.
+one, wholly. A fork's alarm stands while its number is above ``cleared``, so the evidence file itself is the alarm: a
+crash cannot leave one without the other. The others have no number and do not stand; of them at most
+:data:`MOST_KEPT` of a kind are kept for each log, the first ones, because anybody can cause them.
 """
 
 from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -36,6 +40,8 @@ from parcelveil.audit.note import COSIGNATURE, Signer
 from parcelveil.audit.proof import ProofError, VerifierKey, read_checkpoint, unbase64, verify_note
 from parcelveil.errors import LogError
 
+#: Files of evidence of one kind that stop nothing, for each log.
+MOST_KEPT = 32
 _MOST_ORIGIN = 150  # letters of its quoted form, which is part of file names
 _KEY_LINE = re.compile(r"parcelveil-witness-key-v1 (\S+) (\S+)\n")
 _LOG_FORMAT = "parcelveil.witness-log.v1"
@@ -47,22 +53,25 @@ class WatchedLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     vkey: str
     note: str = ""  #: the newest checkpoint we cosigned, with the log's signature and ours; empty before the first
-    cleared: int = 0  #: alarms up to this number were cleared by a person
+    cleared: int = 0  #: alarms (of forks) up to this number were cleared by a person
     format: str = _LOG_FORMAT
 
 
 class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an ``alarm-`` file says. ``seen`` and, unless ``kind`` is "key", ``shown`` carry the log's signature."""
+    """What an ``alarm-`` file says. ``seen`` and, unless ``kind`` is "key", ``shown`` carry the log's signature.
+
+    ``seen`` is empty where another key's note was shown before the log's own ever was.
+    """
 
     origin: str
     kind: str  #: "fork", "rollback" or "key"
     time: int  #: seconds since 1970
     vkey: str  #: the log's key
-    seen: str  #: the newest checkpoint that we had cosigned
+    seen: str  #: the newest checkpoint that we had cosigned; for a fork from a rollback, the one shown then
     shown: str  #: what the log showed now
     implied_root: str = ""  #: fork: the root that the shown log has at the size of the seen one, base64
     proof: tuple[str, ...] = ()  #: fork: the consistency proof from that root to the shown one, base64
-    number: int = 0
+    number: int = 0  #: forks are counted; 0 for what does not stand
     format: str = _ALARM_FORMAT
 
 
@@ -159,7 +168,7 @@ class WitnessFolder:
         self._replace(_log_name(origin), msgspec.json.format(msgspec.json.encode(log)))
 
     def alarms(self, origin: str) -> int:
-        """The number of the newest alarm about a log, 0 for none."""
+        """The number of the newest alarm (of a fork) about a log, 0 for none."""
         head = alarm_name(origin, "")[:-5]
         found = (path.name[len(head) : -5] for path in self.path.iterdir() if path.name.startswith(head))
         return max((int(name) for name in found if re.fullmatch("[0-9]{1,9}", name)), default=0)
@@ -170,6 +179,37 @@ class WitnessFolder:
         name = alarm_name(alarm.origin, str(number))
         self._replace(name, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(alarm, number=number))))
         return name
+
+    def keep(self, alarm: Alarm, note: str) -> str:
+        """Keep evidence that stops nothing, durably, once for each ``note``. Returns the file's name, "-" for none.
+
+        Call under the lock.
+        """
+        digest = hashlib.sha256(note.encode()).hexdigest()[:16]
+        name = alarm_name(alarm.origin, f"{alarm.kind}-{digest}")
+        if not (self.path / name).exists():
+            if len(self._kept(alarm.origin, alarm.kind)) >= MOST_KEPT:
+                return "-"
+            self._replace(name, msgspec.json.format(msgspec.json.encode(alarm)))
+        return name
+
+    def rollbacks(self, origin: str, key: VerifierKey) -> list[str]:
+        """The checkpoints that the log's key has signed and that were shown when more had been seen."""
+        try:
+            shown = [
+                msgspec.json.decode((self.path / name).read_bytes(), type=Alarm).shown
+                for name in self._kept(origin, "rollback")
+            ]
+            for text in shown:
+                read_checkpoint(text, key)
+        except (ValueError, OSError):
+            raise LogError("a file of the witness is damaged", hint="restore it; never remove it") from None
+        return shown
+
+    def _kept(self, origin: str, kind: str) -> list[str]:
+        """The files of evidence of one kind. No origin's file looks like another's: numbers are shorter than digests."""
+        fits = re.compile(re.escape(alarm_name(origin, kind)[:-5]) + r"-[0-9a-f]{16}\.json")
+        return sorted(path.name for path in self.path.iterdir() if fits.fullmatch(path.name))
 
     def _replace(self, name: str, data: bytes) -> None:
         """Put a file there, or another in its place."""

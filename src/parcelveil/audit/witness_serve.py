@@ -48,8 +48,8 @@ def run(
 ) -> None:
     """Observe the log until ``stop`` is set, about every ``every`` seconds, a little irregularly so that many
     witnesses do not come at once. After each round ``on_round`` gets what was seen or why it failed; an alarm is a
-    :class:`~parcelveil.errors.ForkError`. Failures, alarms too, double the wait and end nothing: a person may clear the
-    alarm meanwhile. What ``on_round`` raises ends the run.
+    :class:`~parcelveil.errors.ForkError`. Failures, alarms too, double the wait and end nothing: after a rollback the
+    log may be whole again, and a person may clear a fork. What ``on_round`` raises ends the run.
     """
     failures = 0
     while not stop.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +86,8 @@ def verify(
     log
         Folder or http(s) address of a log. Default: this workspace's, with what it has not published yet.
     key
-        File with the log's verifier key (log.vkey); needed for a folder or address.
+        File with the log's verifier key (log.vkey), from somebody you trust. Needed for a folder or address; without
+        it, the workspace is taken at its own word which key is the log's.
     receipt
         Receipts to check against the log of today (may be repeated; a folder means all in it).
     deep
@@ -107,12 +108,14 @@ def verify(
             texts, found.key, found.fetch, tail=found.tail, tail_from=found.tail_from, checkpoint=found.checkpoint
         )
         bad = [receipt for receipt in checks if receipt.problem]
-    lines = _verified(verdict) + [say("{name}: {problem}").format(name=r.name, problem=r.problem) for r in bad]
+    lines = _verified(verdict, found) + [say("{name}: {problem}").format(name=r.name, problem=r.problem) for r in bad]
     if texts:
         lines.append(say("{good} of {all} receipts hold").format(good=len(texts) - len(bad), all=len(texts)))
     facts = {
         **verdict._asdict(),
         "root": verdict.root.hex(),
+        "key": str(found.key),
+        "key_given": not found.own_key,
         "receipts": len(texts),
         "bad_receipts": [r._asdict() for r in bad],
     }
@@ -120,7 +123,7 @@ def verify(
     return LogError.exit_code if bad else 0
 
 
-def _verified(verdict: Verdict) -> list[str]:
+def _verified(verdict: Verdict, log: Source) -> list[str]:
     """What a log that holds contains, in lines."""
     return [
         say("{origin}: {entries} entries hold ({kinds})").format(
@@ -131,6 +134,8 @@ def _verified(verdict: Verdict) -> list[str]:
         say("root {root} at {size}; {heads} checkpoints that receipts rest on hold too").format(
             root=verdict.root.hex()[:16], size=f"{verdict.size:,}", heads=f"{verdict.heads:,}"
         ),
+        say("signed by {key}").format(key=log.key),
+        *([say("that key is the workspace's own word: compare it, or give --key FILE")] if log.own_key else []),
         *verdict.remarks,
     ]
 
@@ -203,6 +208,7 @@ def publish(*, json: bool = False, where: Where | None = None) -> None:
 @app.command
 def reconcile(
     *,
+    key: str | None = None,
     json: bool = False,
     workspace: Annotated[str | None, Parameter(name=["--workspace", "-w"])] = None,
 ) -> int:
@@ -212,6 +218,8 @@ def reconcile(
 
     Parameters
     ----------
+    key
+        File with the log's verifier key, from somebody you trust. Default: the workspace's own.
     json
         Summary as one JSON object on standard output.
     workspace
@@ -219,7 +227,7 @@ def reconcile(
     """
     from parcelveil.audit.reconcile import compare
 
-    days = compare(*_logged_and_drawn(workspace))
+    days = compare(*_logged_and_drawn(key, workspace))
     off = [day for day in days if day.opened != day.logged]
     rows = [[d.day, f"{d.opened:,}", f"{d.logged:,}", f"{d.opened - d.logged:+,}" if d in off else "-"] for d in days]
     lines = [table([say(name) for name in ("day", "opened", "logged", "difference")], rows)] if rows else []
@@ -235,13 +243,13 @@ def reconcile(
     return LogError.exit_code if off else 0
 
 
-def _logged_and_drawn(workspace: str | None) -> tuple[dict[str, int], dict[int, int]]:
+def _logged_and_drawn(key: str | None, workspace: str | None) -> tuple[dict[str, int], dict[int, int]]:
     """Values a day, by the log and by the kernel's count, of one moment. A log that is empty speaks of none."""
     if not begun(workspace):
         with state(workspace) as tx:
             return {}, tx.drawn()
     for _ in range(_TRIES):
-        found = source(None, None, workspace)
+        found = source(None, key, workspace)
         verdict = checked(found)
         if verdict.size == found.size:  # else entries came while it was read, whose values are in no count yet
             return verdict.values, found.drawn or {}
@@ -278,6 +286,51 @@ def prune(before: str, /, *, yes: bool = False, json: bool = False, where: Where
 
 
 @app.command
+def clock(*, accept: bool = False, yes: bool = False, json: bool = False, where: Where | None = None) -> None:
+    """Show the machine's wall clock and the desk's clock, which quotas and retention go by.
+
+    After a start of the machine with a clock more than a week ahead, the desk stops until the clock is set right, or
+    accepted here: it may be right, after a long pause. The log tells of it. The desk's clock never runs back.
+
+    Example: parcelveil audit clock --accept
+
+    Parameters
+    ----------
+    accept
+        Go by the wall clock from here on.
+    yes
+        Do not ask.
+    json
+        Summary as one JSON object on standard output.
+    """
+    from parcelveil.cli.erase import ask
+
+    with (where or Where()).open() as workspace:
+        wall, desk = workspace.log.wall(), workspace.log.now()
+        lines = [
+            say("wall clock {time}").format(time=_utc(wall)),
+            say("desk clock {time}").format(time=_utc(desk)),
+            say("difference {difference}").format(difference=_span(wall - desk)),
+        ]
+        facts: dict[str, object] = {"wall": _utc(wall), "desk": _utc(desk), "ahead_seconds": (wall - desk) // 1_000_000}
+        if accept:
+            ask(f"Take {_utc(wall)} for the right time?", yes, why="this cannot be undone")
+            facts["accepted_days"] = days = workspace.log.accept_clock()
+            lines.append(say("the wall clock is accepted, {days} days ahead").format(days=days))
+    summary(facts, lines, as_json=json)
+
+
+def _utc(micros: int) -> str:
+    seconds = min(max(0, micros // 1_000_000), 253_402_300_799)  # to the end of 9999, whatever the state says
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _span(micros: int) -> str:
+    """A difference of times, like ``-3 days, 4:05:06``."""
+    return f"{'-' if micros < 0 else '+'}{timedelta(seconds=abs(micros) // 1_000_000)}"
+
+
+@app.command
 def cosign(
     note: str,
     /,
@@ -303,5 +356,5 @@ def cosign(
 
     with (where or Where()).open() as workspace:
         when = take_over(workspace.log, Path(note), Path(key))
-    time = datetime.fromtimestamp(when, UTC).isoformat()
+    time = _utc(when * 1_000_000)
     summary({"cosigned_at": time}, [say("cosigned at {time}").format(time=time)], as_json=json)

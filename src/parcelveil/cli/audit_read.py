@@ -57,7 +57,7 @@ def show(
     log
         Folder or http(s) address of a log. Default: this workspace's.
     key
-        File with the log's verifier key; needed for a folder or address.
+        File with the log's verifier key. Needed for a folder or address; default: the workspace's own.
     json
         One JSON object a line.
     workspace
@@ -216,7 +216,7 @@ def export(
     log
         Folder or http(s) address of a log. Default: this workspace's.
     key
-        File with the log's verifier key; needed for a folder or address.
+        File with the log's verifier key. Needed for a folder or address; default: the workspace's own.
     force
         Overwrite an existing output.
     workspace

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parcelveil.audit.entry import AnyEntry
     from parcelveil.audit.proof import VerifierKey
     from parcelveil.audit.tiles import Fetch
-    from parcelveil.ports import Transaction
+    from parcelveil.ports import LogState, Transaction
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Source:
     fetch: Fetch
     key: VerifierKey
     size: int
+    own_key: bool = False  # the key is the folder's own, and nobody gave one to compare it with
     tail: list[bytes] = field(default_factory=list)
     tail_from: int = 0
     heads: list[tuple[int, bytes]] = field(default_factory=list)
@@ -68,21 +69,20 @@ def begun(workspace: str | None) -> bool:
 
 
 def source(log: str | None, key: str | None, workspace: str | None) -> Source:
-    """The log at a folder or address, else the workspace's. Needs no passphrase."""
-    from parcelveil.audit.proof import ProofError, VerifierKey
+    """The log at a folder or address, else the workspace's. Needs no passphrase.
+
+    ``key``: file with the log's verifier key; the workspace has one itself, but who audits it has no reason to trust it.
+    """
     from parcelveil.audit.verify import published_checkpoint
 
     if log is not None:
         fetch = fetch_from(log)
         if key is None:
             raise UsageError("whose log is it?", hint="give --key FILE: the log's log.vkey, from somebody you trust")
-        try:
-            verifier = VerifierKey.parse(key_line(key))
-        except ProofError:
-            raise UsageError("{file} is no verifier key", hint="it is one line: name+hash+key", file=key) from None
+        verifier = _key(key)
         size = published_checkpoint(fetch, verifier).size
         return Source(fetch, verifier, size, tail_from=size)
-    return _workspace_source(workspace)
+    return _workspace_source(workspace, key)
 
 
 def fetch_from(place: str) -> Fetch:
@@ -105,9 +105,17 @@ def key_line(file: str | Path) -> str:
         raise UsageError("{file} cannot be read", hint="check the path", file=str(file)) from None
 
 
-def _workspace_source(workspace: str | None) -> Source:
+def _key(file: str | Path) -> VerifierKey:
+    from parcelveil.audit.proof import ProofError, VerifierKey
+
+    try:
+        return VerifierKey.parse(key_line(file))
+    except ProofError:
+        raise UsageError("{file} is no verifier key", hint="it is one line: name+hash+key", file=str(file)) from None
+
+
+def _workspace_source(workspace: str | None, key: str | None) -> Source:
     from parcelveil.audit import tiles
-    from parcelveil.audit.proof import VerifierKey
     from parcelveil.workspace import Workspace, find
 
     settings, store, folder = Workspace.reading(find(workspace))
@@ -118,18 +126,36 @@ def _workspace_source(workspace: str | None) -> Source:
     key_file = folder / "log.vkey"
     if not key_file.exists():
         raise LogError("nothing was published yet", hint="run 'parcelveil audit publish'")
+    verifier = _key(key_file if key is None else key)
     tail_from = groups[0][0] if groups else state.size
     tail = [entry for _, bundle in groups for entry in tiles.unbundle(bundle)]
     skip = max(0, state.published - tail_from)
     return Source(
         tiles.directory(folder),
-        VerifierKey.parse(key_file.read_text("ascii")),
+        verifier,
         state.size,
+        own_key=key is None,
         tail=tail[skip:],
         tail_from=tail_from + skip,
-        heads=[head for head in heads if head[0] > state.minimum],
+        heads=[head for head in _signed(state, heads, verifier) if head[0] > state.minimum],
         minimum=state.minimum,
         checkpoint=state.checkpoint,
         offset_minutes=settings.utc_offset_minutes,
         drawn=drawn,
     )
+
+
+def _signed(state: LogState, heads: list[tuple[int, bytes]], key: VerifierKey) -> list[tuple[int, bytes]]:
+    """The heads that the tree must have had. The newest is what the state's checkpoint signs, whatever the table says."""
+    from parcelveil.audit.proof import ProofError, read_checkpoint
+
+    try:
+        newest = read_checkpoint(state.checkpoint, key)
+    except ProofError as error:
+        raise LogError(
+            "the checkpoint does not verify: {why}", hint="is this the key of this log?", why=error
+        ) from None
+    later = [head for head in heads if head[0] >= newest.size]
+    if newest.size != state.size or later not in ([], [(newest.size, newest.root)]):
+        raise LogError("the state of the log was changed: it is not what its newest checkpoint signs")
+    return [*(head for head in heads if head[0] < newest.size), (newest.size, newest.root)]

@@ -288,7 +288,7 @@ def approve(
 def explain(
     *numbers: str, what: What | None = None, who: Who | None = None, json: bool = False, where: Where | None = None
 ) -> None:
-    """Say in words why a request would be allowed or refused. Opens nothing, counts nothing.
+    """Say in words why a request would be allowed or refused. Opens nothing, counts nothing; that it was asked is logged.
 
     Example: parcelveil policy explain YT0000000000001 --scene deliver --as c-104 --role courier --outlet 310-A12
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -70,7 +71,7 @@ def _show(answers: Answers, fields: tuple[str, ...], *, as_json: bool) -> None:
     import msgspec
 
     if as_json:
-        print(msgspec.json.encode(answers).decode())
+        print(re.sub("[\x7f-\x9f]", lambda c: f"\\u{ord(c[0]):04x}", msgspec.json.encode(answers).decode()))
         return
     shown = [name for name in fields if any(a.values and a.values.get(name) for a in answers.answers)]
     rows = [

@@ -24,7 +24,7 @@ from parcelveil.errors import PolicyError
 from parcelveil.ports import ApprovalRow
 from parcelveil.reveal.request import Credentials, Request, printable
 from parcelveil.reveal.rulebook import Rulebook
-from parcelveil.reveal.staff import Member
+from parcelveil.reveal.staff import Member, Register
 
 APPROVER = "approver"
 _MINUTE = 60_000_000
@@ -47,17 +47,22 @@ class Granted:
         self.approved = row is not None and row.state == "approved" and not problem
 
     @classmethod
-    def of(cls, batch: Batch, request: Request, member: Member, key: bytes) -> Granted:
+    def of(cls, batch: Batch, request: Request, member: Member, register: Register, key: bytes) -> Granted:
         """Look up the request's approval; one that is over is marked so."""
         if not request.approval:
             return cls(request, key)
         row = batch.tx.approval(request.approval)
-        if row is None or row.actor != member.handle:
+        if row is None or row.actor != member.handle or not batch.rows.genuine(row):
             return cls(request, key, problem="approval-unknown")
         row = expired(batch, row)
+        if row.state in _PROBLEM:
+            return cls(request, key, row, _PROBLEM[row.state])
         if not hmac.compare_digest(row.digest, digest(request, key)):
             return cls(request, key, row, "approval-for-another-request")
-        return cls(request, key, row, _PROBLEM.get(row.state, ""))
+        approver = register.by_handle(row.approver)
+        if row.state == "approved" and not (approver.active and APPROVER in approver.roles):
+            return cls(request, key, row, "approver-gone")
+        return cls(request, key, row)
 
     def ask(self, batch: Batch, request_id: str, member: Member, minutes: int) -> str:
         """Ask for a second person, unless that was done already; returns the approval's id."""
@@ -74,7 +79,7 @@ class Granted:
             digest=digest(self._request, self._key),
             until=batch.time + minutes * _MINUTE,
         )
-        batch.tx.put_approval(row)
+        batch.tx.put_approval(batch.rows.sealed(row))
         log(batch, row, "requested", member.handle, row.device)
         return row.id
 
@@ -82,18 +87,23 @@ class Granted:
         """Use the approval up; returns its id."""
         if self._row is None or not self.approved:
             raise PolicyError("there is no approval to use")
-        row = msgspec.structs.replace(self._row, state="used")
-        batch.tx.put_approval(row)
+        row = over(batch, self._row, "used")
         log(batch, row, "used", member.handle, self._request.device, request_id)
         return row.id
+
+
+def over(batch: Batch, row: ApprovalRow, state: str) -> ApprovalRow:
+    """``row`` in its last state. Its digest goes: with the key one could try out which waybills it was about."""
+    row = msgspec.structs.replace(row, state=state, digest=b"")
+    batch.tx.put_approval(batch.rows.sealed(row))
+    return row
 
 
 def expired(batch: Batch, row: ApprovalRow) -> ApprovalRow:
     """``row``, marked as expired (and logged so) when its time is over."""
     if row.state not in ("requested", "approved") or batch.time < row.until:
         return row
-    row = msgspec.structs.replace(row, state="expired")
-    batch.tx.put_approval(row)
+    row = over(batch, row, "expired")
     log(batch, row, "expired", row.actor, "")
     return row
 
@@ -117,21 +127,24 @@ def log(batch: Batch, row: ApprovalRow, action: str, actor: str, device: str, re
 def decide(desk_log: Log, rulebook: Rulebook, id: str, who: Credentials, *, reject: bool = False) -> str:
     """Approve or reject as the second person. Returns the receipt; raises PolicyError, and logs that too."""
     with desk_log.begin() as batch:
-        rulebook.follow(batch.tx)
+        rulebook.follow(batch.tx, batch.rows)
         member = rulebook.register.member(who.actor)
         row = batch.tx.approval(id) if printable(id) else None
         if row is not None:
-            row = expired(batch, row)
+            row = expired(batch, row) if batch.rows.genuine(row) else None
         problem = _problem(rulebook, row, member, who)
         known = row or ApprovalRow("?", "", "", "", "", 0, b"", 0)
         device = who.device if who.device in rulebook.register.devices else "?"
         if problem or row is None:
             index = log(batch, known, "refused", member.handle, device)
         else:
-            state = "rejected" if reject else "approved"
-            row = msgspec.structs.replace(row, state=state, approver=member.handle)
-            batch.tx.put_approval(row)
-            index = log(batch, row, state, member.handle, device)
+            row = msgspec.structs.replace(row, approver=member.handle)
+            if reject:
+                row = over(batch, row, "rejected")
+            else:
+                row = msgspec.structs.replace(row, state="approved")
+                batch.tx.put_approval(batch.rows.sealed(row))
+            index = log(batch, row, row.state, member.handle, device)
     if problem:
         raise PolicyError("not approved: {why}", hint="the attempt was logged", why=problem)
     return batch.receipt(index)
@@ -150,6 +163,6 @@ def _problem(rulebook: Rulebook, row: ApprovalRow | None, member: Member, who: C
         return f"the request is {row.state} already"
     if row.actor == member.handle:
         return "nobody approves their own request"
-    if row.device == who.device:
+    if row.device.partition("/")[0] == who.device.partition("/")[0]:  # one handheld, enrolled for both
         return "the request came from this very device"
     return ""

@@ -41,7 +41,8 @@ class Rows(NamedTuple):
     numbers: list[str]  # every asked waybill, request after request
     sealed: pa.RecordBatch
     place: list[int]  # row of ``sealed`` for each asked waybill; -1 where there is none
-    standing: dict[int, int]  # rows of ``sealed`` whose key is not alive, and why: see parcelveil.seal.standing
+    #: Rows of ``sealed``, with the fields asked for, that do not open, and why: see parcelveil.seal.standing.
+    standing: dict[tuple[int, tuple[str, ...]], int]
     valid: dict[str, list[bool] | None]  # which rows hold a value, by column (None: all); filled in as asked
 
     def values(self, places: list[int], fields: Sequence[str]) -> int:
@@ -80,6 +81,7 @@ class Case:
         self.entries: list[int] = []
         self.approval = ""
         self.left: int | None = None
+        self.plausible = False  # a known person on their own device asks for no more than any scene may allow
         self.drawn = 0  # values that the log says are opened
         # After the log: places among ``waybills``, and what came of them.
         self.opened: list[int] = []

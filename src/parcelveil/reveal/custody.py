@@ -35,6 +35,10 @@ load are not for this index: it may have dropped what counted then, and says no.
 **An event that says less gives less.** A position without an outlet, or out for delivery without an actor or route,
 takes away what there was before and gives nothing.
 
+**A ticket explains a look when somebody else is known to have opened it**: another of the staff, or the customer. One without
+an opener explains nothing. Staff numbers and outlets are compared as they are :func:`~parcelveil.event.folded`; a
+ticket system that spells them in another way than the register of staff makes everybody's own tickets somebody else's.
+
 Look-ups take arrays; one row costs some 50 to 150 µs, many rows about 1 µs each. Any number of threads may ask; one process
 at a time loads, while others ask, and see its work after :meth:`Custody.refresh`.
 """
@@ -52,7 +56,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from parcelveil.event import BizStep
+from parcelveil.event import BizStep, folded
 from parcelveil.reveal import custody_load
 from parcelveil.reveal.custody_files import Files, View
 from parcelveil.reveal.custody_load import CODES, Hashes, Loaded, texts, words
@@ -96,7 +100,7 @@ class Facts(NamedTuple):
     at_outlet: Bools  #: it lies at this outlet, or is out for delivery from it
     on_route: Bools  #: this actor carries it to the door, or is the one to collect it
     handled: Bools  #: its last event was here, within the days asked for, and ended this outlet's part
-    ticket: Bools  #: the ticket is open, names this parcel, and somebody else than the actor opened it
+    ticket: Bools  #: the ticket is open, names this parcel, and somebody known, not the actor, opened it
 
 
 class Where(NamedTuple):
@@ -246,7 +250,9 @@ class Custody:
         return column_codes
 
     def _codes(self, state: _State, names: list[str]) -> Codes:
+        """The codes of outlets or staff numbers. (Nobody asks by route.)"""
         view, hashes, cached = state
+        names = [folded(name) for name in names]
         codes = [cached.get(name, _NOBODY) for name in names]
         if _NOBODY in codes:
             missing = list({name for name, code in zip(names, codes, strict=True) if code == _NOBODY and name})
@@ -310,7 +316,7 @@ def _route_holders(view: View, hashes: Hashes, routes: Codes, now: int) -> Codes
 def _tickets_fit(
     state: _State, tickets: Bytes2D, asked: Bools | None, parcels: Bytes2D, actors: Codes, now: int
 ) -> Bools:
-    """Where a ticket was opened about the parcel by somebody else, and has not been closed since.
+    """Where a ticket was opened about the parcel by somebody known, not the actor, and has not been closed since.
 
     ``tickets`` are hashes, one for each parcel or one for all; ``asked`` says which rows name one (None: all).
     """
@@ -320,8 +326,8 @@ def _tickets_fit(
     at = np.flatnonzero(fits)
     named = tickets[at] if each else np.repeat(tickets, at.size, axis=0)
     opened, opening = find(view.segments, *_asked(hashes.about(named, parcels[at]), now))
-    # Who opened it himself explains nothing by it.
-    opened &= opening[:, HOLDER] != (actors[at] if mine else actors)
+    # Who opened it himself explains nothing by it, and what nobody opened may have been opened by himself.
+    opened &= (opening[:, HOLDER] != 0) & (opening[:, HOLDER] != (actors[at] if mine else actors))
     if opened.any():
         closed, closing = find(view.segments, *_asked(hashes.closed(named if each else tickets), now))
         opened &= ~(closed & (times(closing) >= times(opening)))  # closed at the very moment of opening is closed

@@ -8,13 +8,16 @@ Each event becomes the records that :mod:`~parcelveil.reveal.custody` looks up:
   a hash of both. For one that was closed: when, under another hash of the ticket;
 * for a name met for the first time (outlet, staff number, route): its code, under a hash of the name.
 
+Outlets and staff numbers are hashed as they are :func:`~parcelveil.event.folded`, and kept as they were first spelled. Routes
+are compared letter by letter.
+
 Hashes of different kinds are under different keys, so none can be taken for another. What the index knows already, or
 knows better, is left out before anything is written: **loading the same file twice writes nothing.**
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from parcelveil.errors import InputError, WorkspaceError
-from parcelveil.event import LONGEST, NEEDED, POSITIONS, WORK, BizStep
+from parcelveil.event import LONGEST, NEEDED, POSITIONS, WORK, BizStep, folded
 from parcelveil.reveal.custody_files import Files, Manifest, View
 from parcelveil.reveal.segments import (
     EARLIEST,
@@ -80,7 +83,9 @@ class Hashes:
         master = Cmac(key)
 
         def derived(label: bytes) -> bytes:
-            return master.rows(as_rows(b"parcelveil v1 custody " + label)).tobytes()
+            # Version 1 hashed names as they were spelled. An index of that time knows nothing until its events are
+            # loaded again: no answer is better than half of one.
+            return master.rows(as_rows(b"parcelveil v2 custody " + label)).tobytes()
 
         def mac(label: bytes) -> Cmac:
             return Cmac(derived(label))
@@ -194,8 +199,8 @@ class _Loader:
         order = order_of(at, steps, positions)
         rows[:, 3], rows[:, 4] = order >> np.uint64(32), order & np.uint64(0xFFFFFFFF)
         rows[:, 5] = self._hashes.ties(texts(batch["event_id"]))
-        for column, word in (("outlet", PLACE), ("actor", HOLDER), ("route_id", ROUTE)):
-            rows[:, word] = self._intern(batch[column])
+        rows[:, PLACE], rows[:, HOLDER] = self._intern(batch["outlet"], folded), self._intern(batch["actor"], folded)
+        rows[:, ROUTE] = self._intern(batch["route_id"], str)
 
         def of(*kinds: BizStep) -> npt.NDArray[np.intp]:
             return np.flatnonzero(np.isin(steps, [CODES[kind] for kind in kinds]))
@@ -222,23 +227,27 @@ class _Loader:
 
     # -- names -------------------------------------------------------------------------------------------------------
 
-    def _intern(self, column: pa.Array) -> npt.NDArray[np.uint32]:
-        """The codes of a column's names; 0 for none. New names get the next codes."""
+    def _intern(self, column: pa.Array, fold: Callable[[str], str]) -> npt.NDArray[np.uint32]:
+        """The codes of a column's names; 0 for none. New names get the next codes; what ``fold`` makes equal, one."""
         encoded = texts(column).dictionary_encode()
-        names = encoded.dictionary.to_pylist()
-        missing = [name for name in names if name and name not in self._codes]
+        said = encoded.dictionary.to_pylist()
+        names = [fold(name) for name in said]
+        spelled = dict(zip(reversed(names), reversed(said), strict=True))  # of several spellings the first
+        missing = {name: spelled[name] for name in spelled if name and name not in self._codes}
         if missing:
             if len(self._codes) > _MOST_CACHED:
                 # What was flushed is found in the segments again; what was not must stay.
                 self._flush()
                 self._codes.clear()
-                missing = [name for name in names if name]
+                missing = {name: spelled[name] for name in spelled if name}
             self._look_up(missing)
         codes = np.array([self._codes[name] if name else 0 for name in names], np.uint32)
         column_codes: npt.NDArray[np.uint32] = codes[encoded.indices.to_numpy(zero_copy_only=False)]
         return column_codes
 
-    def _look_up(self, names: list[str]) -> None:
+    def _look_up(self, spelled: dict[str, str]) -> None:
+        """Find or give the codes of names; the values are what new ones will be shown as."""
+        names = list(spelled)
         hashes = self._hashes.names(pa.array(names, pa.string()))
         known, rows = find(self._segments, words(hashes), np.full(len(names), LATEST))
         fresh = []
@@ -246,7 +255,7 @@ class _Loader:
             if found:
                 self._codes[name] = code
                 continue
-            encoded = name.encode()
+            encoded = spelled[name].strip().encode()
             if len(encoded) > LONGEST:
                 raise InputError("an identifier has more than {most} bytes", hint="", most=LONGEST)
             fresh.append(at)

@@ -26,15 +26,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import MAX_SUBJECTS, Export, Look, Refusal
 from parcelveil.audit.group import GroupCommit
 from parcelveil.audit.log import Log
-from parcelveil.errors import KeyAccessError, LogError, OutputError, PolicyError, WorkspaceError
+from parcelveil.errors import LogError, OutputError, PolicyError, UsageError, WorkspaceError
 from parcelveil.ports import SealedSource, Store
 from parcelveil.reveal import approval
 from parcelveil.reveal.cases import (
@@ -54,15 +54,15 @@ from parcelveil.reveal.cases import (
 )
 from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
+from parcelveil.reveal.opening import opened, standing_of
 from parcelveil.reveal.quota import Counting
 from parcelveil.reveal.request import Answer, Answers, Credentials, Request, Search
 from parcelveil.reveal.rulebook import Rulebook
-from parcelveil.reveal.scenes import Scene
+from parcelveil.reveal.scenes import MOST_BATCH, Scene
 from parcelveil.reveal.search import Searcher
 from parcelveil.reveal.staff import Member
-from parcelveil.seal import few, kernel
+from parcelveil.seal import kernel
 from parcelveil.seal.keyring import Drawn, KeyRing
-from parcelveil.seal.standing import standing
 from parcelveil.waybill import mask_name
 
 #: What a row that would be opened is instead, by what :mod:`~parcelveil.seal.standing` says of it.
@@ -75,6 +75,9 @@ _NO_WAYBILL = Verdict("refused", "no-waybill", ())
 _UNKNOWN = Verdict("unknown", "unknown-waybill", ())
 _CHANGED = Verdict("refused", "value-changed", ())
 _FAILED = Verdict("refused", "desk-error", ())
+_EXPLAINED = Verdict("refused", "only-explained", ())
+#: Waybills that :meth:`Desk.explain` speaks of at the most.
+MOST_EXPLAINED = 100
 #: Nobody's request is to blame for these: everybody gets them.
 _EVERYBODYS = (OutputError, LogError, WorkspaceError, PolicyError)
 
@@ -105,18 +108,23 @@ class Desk:
             return self._searcher.search(asked, country)
 
     def explain(self, request: Request, language: str = "en") -> list[tuple[str, list[str]]]:
-        """For each waybill, in words, why it would be opened or not. Logs and opens nothing."""
-        case = Case(request, 0)
+        """For each waybill, in words, why it would be opened or not. Opens and counts nothing; that it was asked is
+        logged, since the answer says where parcels are. Raises UsageError for more than :data:`MOST_EXPLAINED`."""
+        if len(request.waybills) > MOST_EXPLAINED:
+            raise UsageError("at most {most} waybills are explained at once", hint="give fewer", most=MOST_EXPLAINED)
+        case = Case(checked(request), 0)
         with self._turn:
             self._custody.refresh()
-            with self._store.reading() as tx:
-                self._rulebook.follow(tx)
-                now = max(tx.log_state().time, self._log.wall())
-            member = self._rulebook.register.member(request.actor)
-            base = base_facts(case, member, self._rulebook, approved=False)
-            bits = custody_bits(self._custody, [case], list(case.waybills), now).tolist()
-            policy = self._rulebook.policy
-            words = {code: policy.explain(with_custody(base, code), language) for code in set(bits)}
+            with self._log.begin() as batch:
+                book = self._rulebook
+                book.follow(batch.tx, batch.rows)
+                member = book.register.member(case.request.actor)
+                base = base_facts(case, member, book, approved=False)
+                bits = custody_bits(self._custody, [case], list(case.waybills), batch.time).tolist()
+                asked = entry_of(case, book, member, _EXPLAINED, batch.time, "", len(bits), 0)
+                asked = msgspec.structs.replace(asked, action="explain")
+                batch.append(asked, [("waybill", number) for number in case.waybills], case.request.document)
+            words = {code: book.policy.explain(with_custody(base, code), language) for code in set(bits)}
         return [(number, words[code]) for number, code in zip(case.waybills, bits, strict=True)]
 
     def approve(self, id: str, who: Credentials, *, reject: bool = False) -> str:
@@ -149,7 +157,7 @@ class Desk:
             case = Case(request, 0)
             case.verdicts = [_FAILED] * len(case.waybills)
             with self._log.begin() as batch:
-                self._rulebook.follow(batch.tx)
+                self._rulebook.follow(batch.tx, batch.rows)
                 self._write(case, batch, self._rulebook.register.member(case.request.actor), None)
         except Exception as worse:  # noqa: BLE001  it could not even be logged
             return worse
@@ -172,7 +180,7 @@ class Desk:
         return [case.error or self._answers(case, batch) for case in cases]
 
     def _decide_all(self, cases: Sequence[Case], rows: Rows, batch: Batch, key: bytes) -> None:
-        self._rulebook.follow(batch.tx)
+        self._rulebook.follow(batch.tx, batch.rows)
         custody = custody_bits(self._custody, cases, rows.numbers, batch.time)
         counting = Counting(batch)
         known: dict[tuple[Facts, int], Verdict] = {}
@@ -190,27 +198,17 @@ class Desk:
         sealed = self._source.find(numbers, [*clear, *sorted(masks)])
         where = {number: row for row, number in enumerate(sealed["waybill_no"].to_pylist())}
         rows = Rows(numbers, sealed, [where.get(number, -1) for number in numbers], {}, {})
-        wanted = {p for case in cases if case.request.form != "masked" for p in rows.place[case.start : case.end]}
-        wanted.discard(-1)
-        if wanted and clear:  # masked looks get by without any key
-            chosen = sorted(wanted)
-            status = self._standing(rows_at(sealed, chosen), clear)
-            rows.standing.update((chosen[place], int(status[place])) for place in np.flatnonzero(status).tolist())
+        wanted: dict[tuple[str, ...], set[int]] = {}  # by fields: what one request asks for is no other's concern
+        for case in cases:
+            if case.request.form != "masked" and case.fields:  # masked looks get by without any key
+                wanted.setdefault(case.fields, set()).update(rows.place[case.start : case.end])
+        for fields, places in wanted.items():
+            chosen, known = sorted(places - {-1}), [name for name in fields if name in PERSONAL]
+            if chosen and known:
+                status = standing_of(self._ring, rows_at(sealed, chosen), known)
+                bad = np.flatnonzero(status).tolist()
+                rows.standing.update(((chosen[place], fields), int(status[place])) for place in bad)
         return rows
-
-    def _standing(self, sealed: pa.RecordBatch, fields: Sequence[str]) -> npt.NDArray[np.uint8]:
-        """For each row whether its key is alive."""
-        epochs = set(few.epochs_in_few(sealed, fields) if sealed.num_rows <= few.FEW else kernel.epochs_in(sealed))
-        if epochs - self._ring.known:
-            self._ring.refresh()  # another process has sealed a new day
-        try:
-            keys = self._ring.open_keys(epochs)
-        except KeyAccessError:
-            self._ring.refresh()  # another process has rotated, and destroyed what this one would unwrap with
-            keys = self._ring.open_keys(epochs)
-        if sealed.num_rows <= few.FEW:
-            return few.standing_few(sealed, keys, fields)
-        return standing(sealed, keys)
 
     def _decide(
         self,
@@ -226,8 +224,9 @@ class Desk:
         request, book = case.request, self._rulebook
         member = book.register.member(request.actor)
         scene = book.scenes.get(request.scene)
-        granted = approval.Granted.of(batch, request, member, key)
+        granted = approval.Granted.of(batch, request, member, book.register, key)
         base = base_facts(case, member, book, approved=granted.approved)
+        case.plausible = base.active and base.enrolled and case.asked <= MOST_BATCH
         # What is larger than any scene allows is refused whatever custody says, and nobody looked.
         bits = custody[case.start : case.end].tolist() if case.sought else [0] * len(case.waybills)
         verdicts = {code: self._verdict(base, code, known, granted) for code in set(bits)}
@@ -256,12 +255,12 @@ class Desk:
         """What would be opened but is unknown, erased, or no sealed value."""
         clear = case.request.form != "masked"
         for i, verdict in enumerate(case.verdicts):
-            if verdict.answer in ("opened", "needs-approval"):
+            if verdict.answer == "opened":  # who still needs a second person does not learn what there is
                 place = rows.place[case.start + i]
                 if place < 0:
                     case.verdicts[i] = _UNKNOWN
-                elif clear and place in rows.standing:
-                    case.verdicts[i] = _STANDING[rows.standing[place]]
+                elif clear and (place, case.fields) in rows.standing:
+                    case.verdicts[i] = _STANDING[rows.standing[place, case.fields]]
 
     def _count(
         self,
@@ -285,7 +284,11 @@ class Desk:
         return []
 
     def _write(self, case: Case, batch: Batch, member: Member, rows: Rows | None) -> None:
-        """One entry for each verdict of the request (more when it speaks of more than 500 waybills)."""
+        """One entry for each verdict of the request (more when it speaks of more than 500 waybills).
+
+        What strangers ask for, and requests larger than any scene may allow, are logged with their count; the numbers
+        are named up to one entry's worth, so that nobody can fill the log with a list.
+        """
         groups: dict[Verdict, list[int]] = {}
         for i, verdict in enumerate(case.verdicts):
             groups.setdefault(verdict, []).append(i)
@@ -293,6 +296,9 @@ class Desk:
             groups[_NO_WAYBILL] = []
         unnamed = case.asked - len(case.waybills)  # beyond any bound: counted, but not named
         for verdict, places in groups.items():
+            if not case.plausible:
+                unnamed += len(places[MAX_SUBJECTS:])
+                del places[MAX_SUBJECTS:]
             for start in range(0, len(places) or 1, MAX_SUBJECTS):
                 part = places[start : start + MAX_SUBJECTS]
                 values = 0
@@ -301,7 +307,8 @@ class Desk:
                 case.drawn += values
                 entry = self._entry(case, batch, member, verdict, len(part) + unnamed, values)
                 unnamed = 0
-                subjects = [("waybill", case.waybills[i]) for i in part]
+                # An erased number gets no new salt: it shall stay forgotten.
+                subjects = [("waybill", case.waybills[i]) for i in part] if verdict.answer != "erased" else []
                 case.entries.append(batch.append(entry, subjects, case.request.document))
 
     def _entry(
@@ -341,7 +348,7 @@ class Desk:
             names = [mask_name(field) for field in fields]
             shown, bad = sealed.select(names).rename_columns(list(fields)).to_pylist(), set()
         else:
-            shown, status = self._opened(sealed, fields, Drawn(sum(case.drawn for case in cases)))
+            shown, status = opened(self._ring, sealed, fields, Drawn(sum(case.drawn for case in cases)))
             bad = set(np.flatnonzero(status).tolist())
         changed, row = [], 0
         for case in cases:
@@ -354,18 +361,6 @@ class Desk:
             if case.changed:
                 changed.append(case)
         return changed
-
-    def _opened(
-        self, sealed: pa.RecordBatch, fields: Sequence[str], meter: Drawn
-    ) -> tuple[list[dict[str, str | None]], npt.NDArray[np.uint8]]:
-        """The clear values, a record a row, and each row's status."""
-        if sealed.num_rows <= few.FEW:
-            keys = self._ring.open_keys(few.epochs_in_few(sealed, fields), meter=meter)
-            return few.open_few(sealed, keys, fields)
-        part = sealed.select(["waybill_no", *fields])
-        keys = self._ring.open_keys(kernel.epochs_in(part), meter=meter)
-        clear, status = kernel.open_rows(part, keys)
-        return clear.select(list(fields)).to_pylist(), status
 
     def _tell_changed(self, changed: Sequence[Case]) -> None:
         """A value was changed or moved: nothing of its row is shown, and the log says so."""

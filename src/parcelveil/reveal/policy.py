@@ -29,6 +29,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import NamedTuple, Self, TypeVar
@@ -97,6 +98,8 @@ class Policy:
             data = text.encode("utf-8", "surrogatepass")
             if len(data) > MOST_BYTES:
                 raise PolicyError("a policy or schema has at most {most} bytes", hint="split it", most=MOST_BYTES)
+            if any(unicodedata.category(character) == "Cf" for character in text):
+                raise PolicyError("a document has characters that nobody sees", hint="retype it as plain text")
             digest.update(len(data).to_bytes(8, "big") + data)
         #: SHA-256 over the three documents, each after its length in 8 bytes, big-endian; hex.
         self.digest: str = digest.hexdigest()

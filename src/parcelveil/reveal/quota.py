@@ -39,7 +39,9 @@ class Counting:
         if key not in self._room:
             tx, day = self._batch.tx, self._batch.day
             changed = tx.limit(who, scene.name, day) if own else None
-            self._room[key] = (limit if changed is None else changed) - tx.used(who, scene.name, day)
+            if changed is not None and self._batch.rows.genuine(changed):
+                limit = changed.waybills
+            self._room[key] = limit - tx.used(who, scene.name, day)
         return self._room[key]
 
     def _take(self, who: str, scene: Scene, count: int) -> None:

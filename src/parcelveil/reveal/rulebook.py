@@ -4,7 +4,7 @@
 
     rulebook = Rulebook()
     with log.begin() as batch:
-        rulebook.follow(batch.tx)       # one look at a counter; reads again only what has changed
+        rulebook.follow(batch.tx, batch.rows)   # one look at a counter; reads again only what has changed
         rulebook.policy.decide(facts)
 
 The store is the only source: files on disk have no say until two people have put them in force
@@ -21,6 +21,7 @@ import msgspec
 from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import PolicyChange
 from parcelveil.audit.log import Log
+from parcelveil.audit.rowseal import RowSeal
 from parcelveil.errors import PolicyError
 from parcelveil.ports import PolicyRow, Transaction
 from parcelveil.reveal.policy import Policy, default_documents
@@ -44,22 +45,22 @@ class Rulebook:
 
     @classmethod
     def of(cls, tx: Transaction) -> Self:
-        """The rulebook of this moment."""
+        """The rulebook of this moment as the store shows it, for who shows it: nothing is decided by it."""
         book = cls()
-        book.follow(tx)
+        book.follow(tx, None)
         return book
 
-    def follow(self, tx: Transaction) -> None:
-        """Be as new as the transaction."""
+    def follow(self, tx: Transaction, rows: RowSeal | None) -> None:
+        """Be as new as the transaction. Raises PolicyError for rules that the key ring's holder did not write."""
         generation = tx.generation()
         if generation == self._generation:
             return
-        row = in_force(tx)
+        row = in_force(tx, rows)
         if row.version != self.version:
             self.policy = Policy(row.scenes, row.policy, row.schema)
             self.scenes = self.policy.scenes
             self.version = row.version
-        self.register = Register.of(tx)
+        self.register = Register.of(tx, rows)
         self._generation = generation
 
     def outlet_held(self, who: Credentials, member: Member) -> bool:
@@ -70,11 +71,19 @@ class Rulebook:
         return who.outlet in member.outlets
 
 
-def in_force(tx: Transaction) -> PolicyRow:
+def in_force(tx: Transaction, rows: RowSeal | None = None) -> PolicyRow:
     """The version in force: the store's active one, else the package's defaults as version 1."""
-    for row in reversed(tx.policies()):
+    known = tx.policies()
+    for row in reversed(known):
         if row.state == "active":
+            if rows is not None and not rows.genuine(row):
+                break
             return row
+    if known:
+        raise PolicyError(
+            "the rules in force were changed from outside",
+            hint="restore the state, and find out who can write to it; nothing is opened until then",
+        )
     return PolicyRow(1, "active", *default_documents(), author="", approver="")
 
 
@@ -90,8 +99,9 @@ def propose(log: Log, documents: tuple[str, str, str], who: Credentials) -> int:
         version = max([1, *(row.version for row in rows)]) + 1
         if not problem:
             if not rows:
-                batch.tx.put_policy(in_force(batch.tx))
-            batch.tx.put_policy(PolicyRow(version, "proposed", *documents, author=member.handle, approver=""))
+                batch.tx.put_policy(batch.rows.sealed(in_force(batch.tx, batch.rows)))
+            row = PolicyRow(version, "proposed", *documents, author=member.handle, approver="")
+            batch.tx.put_policy(batch.rows.sealed(row))
         _log(batch, "refused" if problem else "proposed", version, member.handle, policy.digest)
     if problem:
         raise PolicyError("not proposed: {why}", hint="the attempt was logged", why=problem)
@@ -106,7 +116,7 @@ def approve(log: Log, version: int, who: Credentials, *, reject: bool = False) -
     action = "rejected" if reject else "approved"
     with log.begin() as batch:
         member, problem = _entitled(batch, who, APPROVER)
-        rows = {row.version: row for row in batch.tx.policies()}
+        rows = {row.version: row for row in batch.tx.policies() if batch.rows.genuine(row)}
         row = rows.get(version)
         digest = ""
         if row is None or row.state != "proposed":
@@ -116,7 +126,7 @@ def approve(log: Log, version: int, who: Credentials, *, reject: bool = False) -
             if row.author == member.handle:
                 problem = "nobody approves their own proposal"
             if not problem:
-                _replace(batch.tx, rows.values(), row, member, reject=reject)
+                _replace(batch, rows.values(), row, member, reject=reject)
         # A version that is none was typed by somebody, and is not logged.
         index = _log(batch, "refused" if problem else action, version if row else 0, member.handle, digest)
     if problem:
@@ -124,17 +134,17 @@ def approve(log: Log, version: int, who: Credentials, *, reject: bool = False) -
     return batch.receipt(index)
 
 
-def _replace(tx: Transaction, rows: Iterable[PolicyRow], row: PolicyRow, member: Member, *, reject: bool) -> None:
+def _replace(batch: Batch, rows: Iterable[PolicyRow], row: PolicyRow, member: Member, *, reject: bool) -> None:
     for old in rows:
         if old.state == "active" and not reject:
-            tx.put_policy(msgspec.structs.replace(old, state="replaced"))
+            batch.tx.put_policy(batch.rows.sealed(msgspec.structs.replace(old, state="replaced")))
     state = "rejected" if reject else "active"
-    tx.put_policy(msgspec.structs.replace(row, state=state, approver=member.handle))
+    batch.tx.put_policy(batch.rows.sealed(msgspec.structs.replace(row, state=state, approver=member.handle)))
 
 
 def _entitled(batch: Batch, who: Credentials, duty: str) -> tuple[Member, str]:
     """The member who speaks, and why they may not; the latter empty when they may."""
-    register = Register.of(batch.tx)
+    register = Register.of(batch.tx, batch.rows)
     member = register.member(who.actor)
     if not member.active or duty not in member.roles:
         return member, f"only an active member of staff with the role {duty} may"

@@ -25,7 +25,7 @@ def read_salts(log: Log, who: Credentials, *, entry: int | None = None, waybill:
     """The subjects of an entry, or those of all entries about a waybill. Raises PolicyError, and logs that too."""
     tokens = log.subjects.tokens([("waybill", waybill)]) if waybill is not None and printable(waybill) else []
     with log.begin() as batch:
-        register = Register.of(batch.tx)
+        register = Register.of(batch.tx, batch.rows)
         member = register.member(who.actor)
         problem = ""
         if not member.active or KEEPER not in member.roles or who.role != KEEPER:

@@ -73,7 +73,7 @@ class Searcher:
     def _search(self, asked: Search, pseudonyms: list[bytes]) -> Answers:
         case = _Case(asked, secrets.token_hex(8), pseudonyms)
         with self._log.begin() as batch:
-            self._book.follow(batch.tx)
+            self._book.follow(batch.tx, batch.rows)
             case.member = self._book.register.member(asked.actor)
             scene = self._book.scenes.get(asked.scene)
             facts = self._facts(case)
@@ -91,7 +91,7 @@ class Searcher:
     def _log_failed(self, asked: Search, reason: str, pseudonyms: Sequence[bytes] = ()) -> None:
         case = _Case(asked, secrets.token_hex(8), pseudonyms)
         with self._log.begin() as batch:
-            self._book.follow(batch.tx)
+            self._book.follow(batch.tx, batch.rows)
             case.member = self._book.register.member(asked.actor)
             case.decision = Decision(False, "refused", (reason,))
             self._write(case, batch)

@@ -2,7 +2,7 @@
 
 ::
 
-    register = Register.of(tx)
+    register = Register.of(batch.tx, batch.rows)
     register.member("c-104").roles            # {"courier"}
     register.enrolled(member, "pda-7", key)   # did this device speak?
 
@@ -24,11 +24,14 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from parcelveil.audit.batch import Batch
-from parcelveil.audit.entry import QuotaChange, StaffChange
+from parcelveil.audit.entry import Approval, PolicyChange, QuotaChange, StaffChange
 from parcelveil.audit.log import Log
+from parcelveil.audit.rowseal import RowSeal
 from parcelveil.errors import PolicyError
-from parcelveil.ports import DeviceRow, StaffRow, Transaction
+from parcelveil.ports import DeviceRow, LimitRow, StaffRow, Transaction
 from parcelveil.reveal.request import printable
 from parcelveil.reveal.scenes import MOST_ACTOR_DAY, Scenes, default_text, parse_scenes
 
@@ -66,16 +69,21 @@ class Register:
         self.devices = {row.device: row for row in devices}
 
     @classmethod
-    def of(cls, tx: Transaction) -> Register:
-        return cls(tx.staff(), tx.devices())
+    def of(cls, tx: Transaction, rows: RowSeal | None) -> Register:
+        """The register of a transaction. Rows that the key ring's holder did not write count for nothing; without
+        ``rows``, who only shows the register takes them as they are."""
+        staff, devices = tx.staff(), tx.devices()
+        if rows is None:
+            return cls(staff, devices)
+        return cls(filter(rows.genuine, staff), filter(rows.genuine, devices))
 
     def member(self, number: str) -> Member:
         """The member with this staff number; :data:`STRANGER` when there is none."""
         return self._members.get(number, STRANGER)
 
-    def number_of(self, handle: str) -> str:
-        """The staff number behind a handle; empty when it was forgotten."""
-        return next((m.number for m in self._members.values() if m.handle == handle), "")
+    def by_handle(self, handle: str) -> Member:
+        """The member behind a handle; :data:`STRANGER` when it was forgotten."""
+        return next((m for m in self._members.values() if m.handle == handle), STRANGER)
 
     def enrolled(self, member: Member, device: str, key: bytes) -> bool:
         """Whether ``device`` is this member's, and holds the key it was given."""
@@ -110,13 +118,13 @@ def put(log: Log, scenes: Scenes, hired: Iterable[Hired], *, by: str = "keyholde
             old = rows.get(line.number)
             handle = old.handle if old else f"s-{secrets.token_hex(6)}"
             roles, outlets = " ".join(sorted(line.roles)), " ".join(sorted(line.outlets))
-            row = StaffRow(handle, line.number, roles, outlets, line.active)
+            row = batch.rows.sealed(StaffRow(handle, line.number, roles, outlets, line.active))
             if row == old:
                 continue
             added, changed = added + (old is None), changed + (old is not None)
             batch.tx.put_staff(row)
             rows[line.number] = row
-            action = "added" if old is None else "changed" if line.active else "suspended"
+            action = "suspended" if not line.active else "added" if old is None else "changed"
             _log(batch, action, by, handle, roles=tuple(sorted(line.roles)), outlet=outlets)
     return added, changed
 
@@ -151,12 +159,12 @@ def enrol(log: Log, number: str, device: str, *, by: str = "keyholder") -> bytes
         raise PolicyError("this is no device id", hint=_ID_HINT)
     key = os.urandom(KEY_BYTES)
     with log.begin() as batch:
-        register = Register.of(batch.tx)
+        register = Register.of(batch.tx, batch.rows)
         member = _known(register, number)
         owner = register.devices.get(device)
         if owner is not None and owner.handle != member.handle:
             raise PolicyError("{device} is enrolled for somebody else", hint="withdraw it first", device=device)
-        batch.tx.put_device(DeviceRow(device, member.handle, hashlib.sha256(key).digest()))
+        batch.tx.put_device(batch.rows.sealed(DeviceRow(device, member.handle, hashlib.sha256(key).digest())))
         _log(batch, "enrolled", by, member.handle, device=device)
     return key
 
@@ -164,7 +172,7 @@ def enrol(log: Log, number: str, device: str, *, by: str = "keyholder") -> bytes
 def withdraw(log: Log, device: str, *, by: str = "keyholder") -> None:
     """Withdraw a device: lost, stolen, or handed on."""
     with log.begin() as batch:
-        row = Register.of(batch.tx).devices.get(device)
+        row = Register.of(batch.tx, batch.rows).devices.get(device)
         if row is None:
             raise PolicyError("no device {device} is enrolled", hint="see 'parcelveil staff list'", device=device)
         batch.tx.drop_device(device)
@@ -172,11 +180,24 @@ def withdraw(log: Log, device: str, *, by: str = "keyholder") -> None:
 
 
 def forget(log: Log, number: str, *, by: str = "keyholder") -> None:
-    """Forget a member: from now on nobody can say whose their handle was."""
+    """Forget a member: from now on nobody can say whose their handle was.
+
+    What they had asked for or proposed is rejected: under another handle they might else approve it themselves.
+    """
     with log.begin() as batch:
-        member = _known(Register.of(batch.tx), number)
-        batch.tx.forget_staff(member.handle)
+        tx, member = batch.tx, _known(Register.of(batch.tx, batch.rows), number)
+        tx.forget_staff(member.handle)
         _log(batch, "forgotten", by, member.handle)
+        for row in tx.approvals():
+            if row.actor == member.handle and row.state in ("requested", "approved"):
+                tx.put_approval(batch.rows.sealed(msgspec.structs.replace(row, state="rejected", digest=b"")))
+                batch.append(Approval(time=batch.time, action="rejected", approval=row.id, actor=by, scene=row.scene))
+        for proposal in tx.policies():
+            if proposal.author == member.handle and proposal.state == "proposed":
+                tx.put_policy(batch.rows.sealed(msgspec.structs.replace(proposal, state="rejected")))
+                batch.append(
+                    PolicyChange(time=batch.time, action="rejected", version=proposal.version, actor=by, sha256="")
+                )
 
 
 def set_limit(log: Log, number: str, scene: str, limit: int, *, by: str = "keyholder") -> str:
@@ -184,11 +205,11 @@ def set_limit(log: Log, number: str, scene: str, limit: int, *, by: str = "keyho
     if not 0 <= limit <= MOST_ACTOR_DAY:
         raise PolicyError("a limit is 0 to {most}", hint="a limit that nobody reaches is none", most=MOST_ACTOR_DAY)
     with log.begin() as batch:
-        member = _known(Register.of(batch.tx), number)
+        member = _known(Register.of(batch.tx, batch.rows), number)
         if scene not in _scenes_in_force(batch.tx):
             raise PolicyError("there is no such scene", hint="see 'parcelveil scenes list'")
         day = (date(1970, 1, 1) + timedelta(days=batch.day)).isoformat()
-        batch.tx.set_limit(member.handle, scene, batch.day, limit)
+        batch.tx.set_limit(batch.rows.sealed(LimitRow(member.handle, scene, batch.day, limit)))
         batch.append(QuotaChange(time=batch.time, actor=by, target=member.handle, scene=scene, day=day, limit=limit))
     return day
 

@@ -11,14 +11,19 @@ Each epoch's state is encrypted under a data key of its own, the data keys are w
 that must not be undone** (an erasure, a destroyed epoch) makes a new KEK version, wraps every data key anew,
 commits that, and only then destroys the old version. A backup of the store from before the change is then as
 unreadable as the erased waybill. A crash in between leaves either the old ring with the old KEK, or the new
-ring with both; the next start destroys what the ring no longer names.
+ring with both; the next start destroys the older one, the next change a half-made newer one.
+
+**The store may be an old one, or edited**, and keys are gone for good once destroyed. So nothing is read, made or
+destroyed unless the version that the store names exists and unwraps what the store holds; and reading the store
+destroys only versions older than that one.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -98,23 +103,57 @@ class KeyRing:
         """Read the store again: another process may have erased, rotated or added."""
         with self._store.transaction() as tx:
             self._load(tx)
-            if not self._version:
-                raise KeyAccessError("this workspace has no keys yet", hint="run 'parcelveil keys init'")
-            for version in self._keys.versions():
-                if version != self._version:  # left over from a crash in the middle of a rotation
-                    self._keys.destroy(version)
+            self._destroy_older()
 
     def _load(self, tx: Transaction) -> None:
-        self._version = tx.kek_version()
+        """Read the ring; raises KeyAccessError, and keeps the ring that was, when the key store cannot have it."""
+        version = tx.kek_version()
+        if not version:
+            raise KeyAccessError("this workspace has no keys yet", hint="run 'parcelveil keys init'")
         rows = {row.epoch: row for row in tx.epochs()}
+        pseudonym_rows = {(row.purpose, row.period): row for row in tx.pseudonym_keys()}
+        if version not in self._keys.versions():
+            raise _of_another_time(version)
+        self._try(version, itertools.islice(self._live(rows, pseudonym_rows), 1))
         for number, row in rows.items():
             if self._rows.get(number) != row:
                 self._epochs.pop(number, None)
-        self._rows = rows
-        self._pseudonym_rows = {(row.purpose, row.period): row for row in tx.pseudonym_keys()}
+        self._version, self._rows, self._pseudonym_rows = version, rows, pseudonym_rows
         alive = {key for key, row in self._pseudonym_rows.items() if not row.destroyed_at}
         self._pseudonym_keys = {k: v for k, v in self._pseudonym_keys.items() if k in alive}
         self._secrets = {k: v for k, v in self._secrets.items() if k in alive}
+
+    def _live(
+        self, rows: Mapping[int, EpochRow], pseudonym_rows: Mapping[tuple[str, int], PseudonymRow]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Every wrapped key that is not destroyed, with its context."""
+        for key in pseudonym_rows.values():  # first, and usually there: they open no personal field
+            if not key.destroyed_at:
+                yield key.wrapped_key, self._context("pseudonym", key.purpose, key.period)
+        for row in rows.values():
+            if not row.destroyed_at:
+                yield row.wrapped_key, self._context("epoch", row.epoch)
+
+    def _try(self, version: int, wrapped: Iterable[tuple[bytes, bytes]]) -> int:
+        """Unwrap each, and keep none; how many there were. Raises KeyAccessError for one that does not fit."""
+        count = 0
+        for secret, context in wrapped:
+            try:
+                self._keys.unwrap(version, secret, context)
+            except KeyAccessError:
+                raise _of_another_time(version) from None
+            count += 1
+        return count
+
+    def _destroy_older(self) -> None:
+        """Destroy what a crash at the end of a rotation left: only when all that is alive opens without it.
+
+        Versions newer than the ring's stay: they are half-made, or the ring was read from an old store.
+        """
+        older = [version for version in self._keys.versions() if version < self._version]
+        if older and self._try(self._version, self._live(self._rows, self._pseudonym_rows)):
+            for version in older:
+                self._keys.destroy(version)
 
     def headers(self) -> list[tuple[EpochHeader, EpochRow]]:
         """All epochs there ever were, oldest first. Public: no key is used."""
@@ -314,8 +353,11 @@ class KeyRing:
         """Apply ``change`` to every live epoch, wrap everything under a new KEK, destroy the old one."""
         with self._store.transaction() as tx:
             self._load(tx)
+            self._destroy_older()
             old, new = self._version, self._version + 1
-            self._keys.destroy(new)  # a half-made one from an earlier crash
+            for version in self._keys.versions():
+                if version > old:  # half-made, from an earlier crash
+                    self._keys.destroy(version)
             self._keys.create(new)
             for row in self._rows.values():
                 if row.destroyed_at:
@@ -342,6 +384,14 @@ class KeyRing:
 
     def _rewrapped(self, old: int, new: int, wrapped: bytes, context: bytes) -> bytes:
         return self._keys.wrap(new, self._keys.unwrap(old, wrapped, context), context)
+
+
+def _of_another_time(version: int) -> KeyAccessError:
+    return KeyAccessError(
+        "the state does not fit the keys: it names key version {version}",
+        hint="an older state or another key file was put here, or the state was edited: put the newest back; no key was destroyed",
+        version=version,
+    )
 
 
 def _header(row: EpochRow) -> EpochHeader:

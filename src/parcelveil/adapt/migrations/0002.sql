@@ -34,9 +34,10 @@ CREATE TABLE staff (
     number TEXT NOT NULL UNIQUE,
     roles TEXT NOT NULL,
     outlet TEXT NOT NULL,
-    active INTEGER NOT NULL
+    active INTEGER NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE device (device TEXT PRIMARY KEY, handle TEXT NOT NULL, key_sha256 BLOB NOT NULL) STRICT;
+CREATE TABLE device (device TEXT PRIMARY KEY, handle TEXT NOT NULL, key_sha256 BLOB NOT NULL, seal BLOB NOT NULL) STRICT;
 CREATE TABLE policy (
     version INTEGER PRIMARY KEY,
     state TEXT NOT NULL,
@@ -44,7 +45,8 @@ CREATE TABLE policy (
     policy TEXT NOT NULL,
     schema TEXT NOT NULL,
     author TEXT NOT NULL,
-    approver TEXT NOT NULL
+    approver TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE quota (
     who TEXT NOT NULL,
@@ -58,6 +60,7 @@ CREATE TABLE quota_limit (
     scene TEXT NOT NULL,
     day INTEGER NOT NULL,
     waybills INTEGER NOT NULL,
+    seal BLOB NOT NULL,
     PRIMARY KEY (who, scene, day)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE approval (
@@ -69,5 +72,6 @@ CREATE TABLE approval (
     waybills INTEGER NOT NULL,
     digest BLOB NOT NULL,
     until INTEGER NOT NULL,
-    approver TEXT NOT NULL
+    approver TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
