@@ -228,6 +228,7 @@ def test_t7_destroyed_months_open_in_no_backup(folder: Path, tmp_path: Path) -> 
         workspace.store.settle()
     backup = (folder / "state.db").read_bytes()
     with Workspace.open(folder, lambda: "secret", Day(2026, 11, 5)) as workspace:
+        assert workspace.log.accept_clock() == 31
         new = look_in(workspace, "YT1")
         with workspace.store.transaction() as tx:
             before, after = tx.subjects_of_entry(old)[0], tx.subjects_of_entry(new)[0]

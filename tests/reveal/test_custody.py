@@ -15,6 +15,7 @@ from parcelveil.event import NEEDED, POSITIONS, BizStep, Work, work_batch
 from parcelveil.reveal import custody_load, segments
 from parcelveil.reveal.custody import OUTLET_DAYS, ROUTE_DAYS, STATES, TOLERANCE, Custody, micros
 from parcelveil.reveal.custody_load import Hashes, texts
+from parcelveil.seal.siv import as_rows
 from reveal.custody_events import DAY, HOUR, MINUTE, ask, at, event, loaded
 
 # -- the rules, one by one ---------------------------------------------------------------------------------------------
@@ -208,8 +209,8 @@ def test_t6_a_ticket_of_his_own_or_of_nobody_explains_nothing(tmp_path: Path, op
     custody = loaded(tmp_path, event(8, "ticket_opened", ticket="T", waybill_no="YT1", actor=opener))
     for asker in ("cs-1", "CS-1", " cs-1"):
         assert "ticket" not in ask(custody, actor=asker, ticket="T")
-        many = [pa.array([value] * 40) for value in ("YT1", asker, "A", "T")]
-        assert not custody.facts_many(*many, at(24)).ticket.any()
+        parcels, askers, outlets, tickets = (pa.array([value] * 40) for value in ("YT1", asker, "A", "T"))
+        assert not custody.facts_many(parcels, askers, outlets, tickets, at(24)).ticket.any()
     assert ("ticket" in ask(custody, actor="cs-2", ticket="T")) == bool((opener or "").strip())
     assert custody.ticket_known("T")
 
@@ -256,8 +257,7 @@ def test_an_index_made_before_names_were_folded_knows_nothing_until_it_is_loaded
 ) -> None:
     events = [work_batch([event(8, "arrived", waybill_no="YT1", outlet="A")])]
     with monkeypatch.context() as patch:
-        plain = custody_load.as_rows
-        patch.setattr(custody_load, "as_rows", lambda message: plain(message.replace(b"v2 custody", b"v1 custody")))
+        patch.setattr(custody_load, "as_rows", lambda label: as_rows(label.replace(b"v2 custody", b"v1 custody")))
         old = Custody(tmp_path)
         old.load(events, now=at(9))
         assert "at_outlet" in ask(old)

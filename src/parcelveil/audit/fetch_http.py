@@ -159,7 +159,7 @@ class _Watched(urllib.request.AbstractHTTPHandler):
             connection = http_class(host, **options)
             if isinstance(req, _Request):
                 # No public way in: but the connection must be known while it is made, and while a proxy answers.
-                pass
+                connection._create_connection = req.watch.connect
             return connection
 
         return super().do_open(watched, req, **more)
