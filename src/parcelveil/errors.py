@@ -132,6 +132,7 @@ class PolicyError(ParcelveilError):
     """Scenes, policies or the register of staff do not hold together, or somebody may not change them."""
 
     exit_code = 11
+    default_hint = "see docs/scenes.md and docs/desk.md"
 
 
 EXIT_REJECTS = 9

@@ -13,11 +13,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet
 import pytest
 
 from cli.conftest import PASSPHRASE, Desk
 from cli.office import OTHERS, OWN, Office, open_office
+from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.audit import tiles
 from parcelveil.audit.entry import KeyEvent, encode
 from parcelveil.audit.note import Signer
@@ -318,3 +320,17 @@ def test_a_pipe_that_closes_early(office: Office, environment: dict[str, str]) -
     assert done.returncode == 130
     assert b"Traceback" not in done.stderr
     assert b"Exception" not in done.stderr
+
+
+def test_t10_reconcile_tells_of_rows_that_are_not_as_the_log_tells(office: Office) -> None:
+    office.look(OWN)
+    assert "as the log tells" in office.run("audit", "reconcile").err
+    store = SqliteStore(Path("acme/state.db"))
+    with store.transaction() as tx:
+        (row,) = [row for row in tx.staff() if row.number == "c-104"]
+        tx.put_staff(msgspec.structs.replace(row, roles="approver courier"))
+        tx.use(row.handle, "deliver", tx.log_state().time // 86_400_000_000, 1)
+    store.close()
+    found = office.json("audit", "reconcile", code=10)
+    assert found["alarm"]
+    assert any("is not as the log tells" in text for text in found["rows"])

@@ -82,7 +82,7 @@ def test_a_change_takes_two_people(desk: Desk) -> None:
     assert "left today in this scene: 249" in office.look(OWN).err.replace("248", "249")
 
 
-def test_explain_opens_and_counts_nothing(desk: Desk) -> None:
+def test_explain_opens_and_counts_nothing_and_is_logged(desk: Desk) -> None:
     office = open_office(desk)
     before = office.entries()
     (said,) = office.json("policy", "explain", OWN, "--scene", "deliver", *office.by("c-104"))
@@ -90,4 +90,6 @@ def test_explain_opens_and_counts_nothing(desk: Desk) -> None:
     assert said["why"][0].startswith("opened: ")
     office.run("policy", "explain").refused(2, "which waybills")
     office.run("policy", "explain", OWN, *office.by("c-104")).refused(2, "for what purpose")
-    assert office.entries() == before
+    assert office.entries() == before + 1
+    entry = office.json("audit", "show", "--last", "1")
+    assert (entry["action"], entry["reason"], entry["waybills"]) == ("explain", "only-explained", 1)

@@ -108,7 +108,7 @@ def _events(numbers: list[str]) -> list[Work]:
     made += [event(1, BizStep.DEPARTED, n, outlet="O1", to_outlet="O2") for n in numbers[LEFT_O1]]
     for n in numbers[TICKETED]:
         made.append(event(6, BizStep.ARRIVED, n, outlet="O2"))
-        made += [event(2, BizStep.TICKET_OPENED, n, ticket=t) for t in (TICKET, CLOSED_TICKET)]
+        made += [event(2, BizStep.TICKET_OPENED, n, ticket=t, actor="customer") for t in (TICKET, CLOSED_TICKET)]
         made.append(event(2, BizStep.TICKET_OPENED, n, ticket=OWN_TICKET, actor="cs-1"))
     made.append(event(1, BizStep.TICKET_CLOSED, None, ticket=CLOSED_TICKET))
     return made

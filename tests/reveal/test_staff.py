@@ -170,3 +170,9 @@ def test_members_are_what_was_written() -> None:
     )
     suspended = msgspec.structs.replace(row, active=False)
     assert not Register([suspended], []).member("n").active
+
+
+@pytest.mark.parametrize("number", ["customer", "Customer ", "客户", "C-1", " c-1"])
+def test_t2_numbers_that_work_events_would_confuse(carrier: Carrier, number: str) -> None:
+    with pytest.raises(PolicyError):
+        staff.put(carrier.log, carrier.scenes, [Hired(number, frozenset({"courier"}), frozenset({"O1"}))])

@@ -15,7 +15,7 @@ from parcelveil.cli.asking import refuse_words
 from parcelveil.cli.language import say
 from parcelveil.cli.log_source import Source, begun, source, state
 from parcelveil.cli.output import whole_file
-from parcelveil.cli.terminal import Progress, Where, summary, table
+from parcelveil.cli.terminal import Progress, Where, plain, summary, table
 from parcelveil.errors import LogError, UsageError
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ def reconcile(
     json: bool = False,
     workspace: Annotated[str | None, Parameter(name=["--workspace", "-w"])] = None,
 ) -> int:
-    """Compare what the kernel was let open with what the log says was opened, day by day. A difference is an alarm.
+    """Compare what the kernel was let open with what the log says was opened, day by day, and the register, approvals,
+    rules and quotas with what the log tells of them. A difference is an alarm.
 
     The log is verified on the way. Needs no passphrase.
 
@@ -227,7 +228,8 @@ def reconcile(
     """
     from parcelveil.audit.reconcile import compare
 
-    days = compare(*_logged_and_drawn(key, workspace))
+    logged, drawn, other = _logged_and_drawn(key, workspace)
+    days = compare(logged, drawn)
     off = [day for day in days if day.opened != day.logged]
     rows = [[d.day, f"{d.opened:,}", f"{d.logged:,}", f"{d.opened - d.logged:+,}" if d in off else "-"] for d in days]
     lines = [table([say(name) for name in ("day", "opened", "logged", "difference")], rows)] if rows else []
@@ -239,20 +241,33 @@ def reconcile(
         )
     else:
         lines.append(say("every value that was opened is logged"))
-    summary({"days": [d._asdict() for d in days], "alarm": bool(off)}, lines, as_json=json)
-    return LogError.exit_code if off else 0
+    if other:
+        lines.append(say("ALARM: {count} row(s) of the state are not as the log tells").format(count=len(other)))
+        lines += [f"  {plain(text)}" for text in other]
+    else:
+        lines.append(say("register, approvals, rules and quotas are as the log tells"))
+    alarm = bool(off or other)
+    summary({"days": [d._asdict() for d in days], "rows": other, "alarm": alarm}, lines, as_json=json)
+    return LogError.exit_code if alarm else 0
 
 
-def _logged_and_drawn(key: str | None, workspace: str | None) -> tuple[dict[str, int], dict[int, int]]:
-    """Values a day, by the log and by the kernel's count, of one moment. A log that is empty speaks of none."""
-    if not begun(workspace):
+def _logged_and_drawn(key: str | None, workspace: str | None) -> tuple[dict[str, int], dict[int, int], list[str]]:
+    """Values a day, by the log and by the kernel's count, and rows that are not as the log tells, of one moment."""
+    from parcelveil.audit.ledger import Ledger
+    from parcelveil.reveal.policy import digest_of
+
+    if not begun(workspace):  # a log that is empty speaks of none
         with state(workspace) as tx:
-            return {}, tx.drawn()
+            return {}, tx.drawn(), list(Ledger().differences(tx, digest_of))
     for _ in range(_TRIES):
         found = source(None, key, workspace)
         verdict = checked(found)
-        if verdict.size == found.size:  # else entries came while it was read, whose values are in no count yet
-            return verdict.values, found.drawn or {}
+        ledger = Ledger(found.minimum)
+        for _index, entry in found.entries(found.minimum, found.size):
+            ledger.add(entry, found.offset_minutes)
+        with state(workspace) as tx:
+            if verdict.size == tx.log_state().size:  # else entries came while it was read
+                return verdict.values, found.drawn or {}, list(ledger.differences(tx, digest_of))
     raise LogError("the log grows faster than it can be read", hint="try again when the desk is quieter")
 
 

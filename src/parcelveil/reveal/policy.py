@@ -41,6 +41,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from parcelveil.errors import PolicyError, UsageError
+from parcelveil.ports import PolicyRow
 from parcelveil.reveal.classes import Classes, Facts
 from parcelveil.reveal.explain import explained
 from parcelveil.reveal.rules import ANSWERS, LANGUAGES, OPENED, ends_of_policies, read_rules, refuse
@@ -88,21 +89,31 @@ def default_documents() -> tuple[str, str, str]:
     return default_text(), _packaged("policy.cedar"), _packaged("schema.cedarschema")
 
 
+def digest_of(row: PolicyRow) -> str:
+    """SHA-256 over the three documents, each after its length in 8 bytes, big-endian; hex."""
+    return _digest((row.scenes, row.policy, row.schema))
+
+
+def _digest(documents: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in documents:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
 class Policy:
     """Three documents, parsed and validated once. Raises PolicyError with one clear line for each problem."""
 
     def __init__(self, scenes_text: str, policy_text: str, schema_text: str) -> None:
         self.scenes: Scenes = parse_scenes(scenes_text)
-        digest = hashlib.sha256()
         for text in (scenes_text, policy_text, schema_text):
-            data = text.encode("utf-8", "surrogatepass")
-            if len(data) > MOST_BYTES:
+            if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
                 raise PolicyError("a policy or schema has at most {most} bytes", hint="split it", most=MOST_BYTES)
             if any(unicodedata.category(character) == "Cf" for character in text):
                 raise PolicyError("a document has characters that nobody sees", hint="retype it as plain text")
-            digest.update(len(data).to_bytes(8, "big") + data)
-        #: SHA-256 over the three documents, each after its length in 8 bytes, big-endian; hex.
-        self.digest: str = digest.hexdigest()
+        #: As :func:`digest_of` gives it for the documents' row.
+        self.digest: str = _digest((scenes_text, policy_text, schema_text))
         guards = guards_text()
         _parse_policies(policy_text)
         ends_of_policies(schema_text, "the schema")

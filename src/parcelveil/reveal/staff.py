@@ -31,6 +31,7 @@ from parcelveil.audit.entry import Approval, PolicyChange, QuotaChange, StaffCha
 from parcelveil.audit.log import Log
 from parcelveil.audit.rowseal import RowSeal
 from parcelveil.errors import PolicyError
+from parcelveil.event import CUSTOMER, folded
 from parcelveil.ports import DeviceRow, LimitRow, StaffRow, Transaction
 from parcelveil.reveal.request import printable
 from parcelveil.reveal.scenes import MOST_ACTOR_DAY, Scenes, default_text, parse_scenes
@@ -114,7 +115,11 @@ def put(log: Log, scenes: Scenes, hired: Iterable[Hired], *, by: str = "keyholde
     with log.begin() as batch:
         rows = {row.number: row for row in batch.tx.staff()}
         added = changed = 0
+        spelled = {folded(number): number for number in rows}
         for line in wanted:
+            other = spelled.setdefault(folded(line.number), line.number)
+            if other != line.number:  # work events do not tell them apart
+                raise PolicyError("{one} and {other} are spelled too much alike", one=line.number, other=other)
             old = rows.get(line.number)
             handle = old.handle if old else f"s-{secrets.token_hex(6)}"
             roles, outlets = " ".join(sorted(line.roles)), " ".join(sorted(line.outlets))
@@ -132,6 +137,8 @@ def put(log: Log, scenes: Scenes, hired: Iterable[Hired], *, by: str = "keyholde
 def _check(line: Hired, scenes: Scenes) -> None:
     if not printable(line.number):
         raise PolicyError("a staff number is empty, too long or not printable", hint="use up to 64 characters")
+    if folded(line.number) == CUSTOMER:
+        raise PolicyError("{number} is no staff number: it stands for the customer", number=line.number)
     if not all(_NAME.fullmatch(outlet) for outlet in line.outlets):
         raise PolicyError("an outlet of {number} is no id", hint=_ID_HINT, number=line.number)
     unknown = sorted(line.roles - set(scenes.roles))
