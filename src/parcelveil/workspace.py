@@ -223,7 +223,11 @@ class Workspace:
             )
         keys = FileKeyStore(key_path, passphrase())
         store = SqliteStore(_path(folder, settings.store, "sqlite"))
-        return cls(folder, settings, keys, store, clock or SystemClock())
+        try:
+            return cls(folder, settings, keys, store, clock or SystemClock())
+        except BaseException:
+            store.close()
+            raise
 
     @cached_property
     def log(self) -> Log:

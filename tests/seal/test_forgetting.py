@@ -331,6 +331,43 @@ def test_t10_while_one_live_row_does_not_open_the_older_key_stays(folder: Path) 
         assert key_versions(folder) == [2]
 
 
+def test_t10_an_old_state_spares_the_newer_key_that_is_there_beside_its_own(folder: Path) -> None:
+    """The rotation was cut off after it was committed, and then the state from before it was restored."""
+    with reopen(folder) as workspace:
+        sealed = seal(workspace, waybills(50))
+    old = (folder / "state.db").read_bytes()
+    with reopen(folder) as workspace:
+        stopped_before_destroying(workspace)
+    newest = (folder / "state.db").read_bytes()
+    put_back(folder, old)
+    with reopen(folder) as workspace:
+        assert workspace.ring.kek_version == 1
+    assert key_versions(folder) == [1, 2]
+    put_back(folder, newest)
+    with reopen(folder) as workspace:
+        assert (status(workspace.ring, sealed) == kernel.OK).all()
+    assert key_versions(folder) == [2]
+
+
+def test_t10_a_state_without_rows_may_not_name_another_version(folder: Path) -> None:
+    with reopen(folder) as workspace:
+        workspace.ring.rotate_kek()
+    for version in (1, 3):
+        name_version(folder, version)
+        with pytest.raises(KeyAccessError, match=f"names key version {version}"):
+            reopen(folder)
+    assert key_versions(folder) == [2]
+
+
+def test_t10_the_key_file_of_another_workspace_opens_nothing(folder: Path, tmp_path: Path) -> None:
+    with reopen(folder) as workspace:
+        seal(workspace, waybills(5))
+    Workspace.init(tmp_path / "other", Settings(tenant="acme"), PASSPHRASE, Clock())
+    shutil.copy(tmp_path / "other" / "kek.key", folder / "kek.key")
+    with pytest.raises(KeyAccessError, match="names key version 1"):
+        reopen(folder)
+
+
 def test_t10_the_state_is_edited_under_a_running_process(folder: Path) -> None:
     with reopen(folder) as workspace:
         sealed = seal(workspace, waybills(50))
