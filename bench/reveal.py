@@ -51,10 +51,11 @@ import pyarrow as pa
 
 from openbao import Bao, encrypted, openbao
 from parcelveil.adapt.sealed_files import SealedBatch
-from parcelveil.audit import tiles
+from parcelveil.audit import note, tiles
 from parcelveil.audit.entry import KeyEvent, Look
 from parcelveil.audit.group import GroupCommit
 from parcelveil.audit.proof import VerifierKey, verify_receipt
+from parcelveil.audit.tree import Frontier
 from parcelveil.audit.verify import verify_log
 from parcelveil.event import BizStep, Work, work_batch
 from parcelveil.reveal import rulebook
@@ -162,7 +163,7 @@ def world(folder: Path, staff: int, each: int) -> World:
     workspace.custody.load([work_batch(events)])
     keys = [Secret(enrol(log, number, f"pda-{number}")) for number in numbers]
     with workspace.store.transaction() as tx:
-        register = Register.of(tx)
+        register = Register.of(tx, None)
     couriers = [
         Courier(
             register.member(number).handle,
@@ -492,8 +493,10 @@ def bench_receipts(folder: Path, found: Found) -> None:
     courier, sizes = small.couriers[0], {}
     for size in (10**8, 2**27 - 1):  # 27 bits, all set: the longest paths of any log of so many entries
         with small.workspace.store.transaction() as tx:
-            frontier = os.urandom(32 * size.bit_count())
-            tx.set_log_state(msgspec.structs.replace(tx.log_state(), size=size, published=size, frontier=frontier))
+            frontier = Frontier(size, [os.urandom(32) for _ in range(size.bit_count())])
+            signed = note.checkpoint(small.workspace.log.signer, size, frontier.root())
+            grown = {"size": size, "published": size, "frontier": frontier.to_bytes(), "checkpoint": signed}
+            tx.set_log_state(msgspec.structs.replace(tx.log_state(), **grown))
         for together in (1, GROUP):
             receipts: list[str] = []
 
