@@ -34,13 +34,16 @@ import inspect
 import itertools
 import os
 import secrets
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -484,6 +487,19 @@ def bench_openbao(world: World, folder: Path, turns: int, rounds: int, found: Fo
     found.row("CPU of that, a value", measured, "vs_openbao_cpu", server / cpu)
 
 
+@contextmanager
+def publisher(folder: Path) -> Iterator[None]:
+    """``parcelveil audit publish --every 1`` beside the desk."""
+    command = [sys.executable, "-m", "parcelveil", "audit", "publish", "--every", "1", "--workspace", str(folder)]
+    environment = {**os.environ, "PARCELVEIL_PASSPHRASE": PASSPHRASE}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
 # -- receipts --------------------------------------------------------------------------------------------------
 
 
@@ -522,8 +538,8 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = world(folder / "w", WRITERS, BATCH)
-        with made.workspace:
-            made.workspace.log.publish_in_background()  # as a service does
+        with made.workspace, publisher(folder / "w"):
+            made.workspace.log.publish_elsewhere()  # as a busy service does
             disk = Disk(folder / "w")
             bench_lone(made, disk, 100 if quick else 400, found)
             bench_groups(made, disk, 3 if quick else 12, rounds, found)

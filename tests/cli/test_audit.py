@@ -334,3 +334,22 @@ def test_t10_reconcile_tells_of_rows_that_are_not_as_the_log_tells(office: Offic
     found = office.json("audit", "reconcile", code=10)
     assert found["alarm"]
     assert any("is not as the log tells" in text for text in found["rows"])
+
+
+def test_a_publisher_beside_the_desk(office: Office, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "parcelveil", "audit", "publish", "--every", "0.05", "--json"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    try:
+        with Workspace.open(Path("acme"), lambda: PASSPHRASE) as workspace:
+            workspace.log.publish_elsewhere()
+            with workspace.log.begin() as batch:
+                batch.append(KeyEvent(time=batch.time, action="kek-rotated"))
+            until = time.monotonic() + 60
+            while workspace.log.state().published < workspace.log.state().size and time.monotonic() < until:
+                time.sleep(0.05)
+            assert workspace.log.state().published == workspace.log.state().size
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["entries"] > 0

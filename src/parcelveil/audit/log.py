@@ -99,6 +99,7 @@ class Log:
         self._compared = False
         self._known = LogState()  # a state that this process found genuine, or made
         self._publisher: threading.Thread | None = None
+        self._elsewhere = False  # whether somebody else publishes
         self._stop = threading.Event()
 
     def __repr__(self) -> str:
@@ -114,7 +115,7 @@ class Log:
 
     @contextmanager
     def _begin(self, *, accepting: bool) -> Iterator[Batch]:
-        if self._waiting >= (PUBLISH_AT if self._publisher is None else _FAR_BEHIND):
+        if self._waiting >= (_FAR_BEHIND if self._elsewhere else PUBLISH_AT):
             self.publish()  # before, not after: should it fail, nothing is logged or counted that was then refused
         self.subjects.prepare()
         grown = None
@@ -253,12 +254,17 @@ class Log:
         def work() -> None:
             while not self._stop.wait(every):
                 with suppress(ParcelveilError):
-                    if self._waiting:
-                        self.publish()
+                    self.publish()
 
+        self.publish_elsewhere()
         if self._publisher is None:
             self._publisher = threading.Thread(target=work, name="parcelveil-publisher", daemon=True)
             self._publisher.start()
+
+    def publish_elsewhere(self) -> None:
+        """Somebody else publishes, like ``parcelveil audit publish --every 1`` beside a busy service: a process of its
+        own takes no time from the looks. This one publishes only when that falls far behind."""
+        self._elsewhere = True
 
     def close(self) -> None:
         """End the publisher, if there is one, and publish what is left."""

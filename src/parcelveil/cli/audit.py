@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -192,16 +194,24 @@ def prove(
 
 
 @app.command
-def publish(*, json: bool = False, where: Where | None = None) -> None:
+def publish(*, every: float | None = None, json: bool = False, where: Where | None = None) -> None:
     """Write to the folder of tiles what is acknowledged and not there yet. Other commands do it when they end.
+
+    Example: parcelveil audit publish --every 1
 
     Parameters
     ----------
+    every
+        Go on, and publish again after so many seconds, until Ctrl-C: beside a busy service.
     json
         Summary as one JSON object on standard output.
     """
     with (where or Where()).open() as workspace:
         size = workspace.log.publish()
+        with suppress(KeyboardInterrupt):
+            while every is not None:
+                time.sleep(max(every, 0.05))
+                size = workspace.log.publish()
     summary({"entries": size}, [say("{size} entries are published").format(size=f"{size:,}")], as_json=json)
 
 
