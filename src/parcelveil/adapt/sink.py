@@ -28,6 +28,7 @@ import secrets
 import stat
 import sys
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -282,6 +283,27 @@ def open_sink(path: str, schema: pa.Schema, *, format: str | None = None, force:
             path, error if isinstance(error, OSError) else OSError(errno.EINVAL, "no file name")
         ) from None
     return Sink(path, target, schema, kind, compression)
+
+
+@contextlib.contextmanager
+def open_bytes(path: str, *, force: bool = False) -> Iterator[Target]:
+    """Begins an output of bytes that hold nothing personal (labels); it appears with :meth:`Target.commit`.
+
+    ``-`` is standard output. Leaving the context without a commit leaves nothing behind. Raises OutputError.
+    """
+    shown = "standard output" if path == "-" else path
+    try:
+        target = Target(_stdout("bytes")) if path == "-" else _target(path, clear=False, force=force)
+    except (OSError, ValueError) as error:
+        raise _output_error(
+            shown, error if isinstance(error, OSError) else OSError(errno.EINVAL, "no file name")
+        ) from None
+    try:
+        yield target
+    except OSError as error:
+        raise _output_error(shown, target.failed or error) from None
+    finally:
+        target.discard()
 
 
 def _kind(path: str, schema: pa.Schema, given: str | None) -> tuple[str, str | None]:

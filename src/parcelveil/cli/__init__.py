@@ -18,7 +18,22 @@ from typing import Any
 from cyclopts import App, Parameter
 
 from parcelveil import __version__
-from parcelveil.cli import audit, demo, erase, init, inspect, keys, open_, policy, reveal, rewrap, seal, simulate, staff
+from parcelveil.cli import (
+    audit,
+    demo,
+    erase,
+    init,
+    inspect,
+    keys,
+    label,
+    open_,
+    policy,
+    reveal,
+    rewrap,
+    seal,
+    simulate,
+    staff,
+)
 from parcelveil.cli.asking import refuse_words
 from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
 
@@ -37,6 +52,7 @@ app.command(open_.open_, name="open")
 app.command(rewrap.rewrap)
 app.command(erase.app)
 app.command(keys.app)
+app.command(label.app)
 app.command(reveal.app)
 app.command(policy.scenes_app)
 app.command(policy.policy_app)

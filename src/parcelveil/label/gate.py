@@ -1,0 +1,134 @@
+"""What a label has to pass before anything of it is written: read back from the rendered page, not from the plan.
+
+::
+
+    gate = Gate(press, clear=None)
+    images, problems = gate.check(chunk, pages)   # the pictures that were read; for each page None, or what is wrong
+
+For each page: bar code, token and station mark are read from the picture at the printer's resolution, the text layer
+says every line that was set and nothing else, and the file holds no information about itself. That every glyph exists
+and every line fits was asked before (:mod:`~parcelveil.label.compose`); a glyph that got lost on the way is seen here,
+in the text layer.
+
+Where the clear batch is at hand (at the sender of orders, never at a print station), ``clear`` makes sure that none of
+its values appears: of the waybill itself any personal value, of all others any phone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from parcelveil.label import codes
+from parcelveil.label.compose import DOTS, Page, Press
+from parcelveil.label.pdf import Chunk
+from parcelveil.label.problems import Problem
+from parcelveil.label.raster import Image, Raster
+from parcelveil.waybill import kind_of, personal_fields
+
+_KINDS = {"barcode": "Code128", "qr": "QRCode", "mark": "DataMatrix"}
+_DIGITS = re.compile(r"[0-9]{7,}")
+_NATIONAL = 11
+
+
+class Clear(NamedTuple):
+    """The clear values that must not appear: by waybill, and the digits of every phone."""
+
+    values: Mapping[str, tuple[tuple[str, str], ...]]  # waybill -> (kind, comparable value)
+    phones: frozenset[str]
+
+    @classmethod
+    def of(cls, batches: Sequence[pa.RecordBatch]) -> Clear:
+        """What clear batches (WAYBILL) hold. Of a number that occurs more than once, the values of all its rows."""
+        values: dict[str, tuple[tuple[str, str], ...]] = {}
+        phones: set[str] = set()
+        for batch in batches:
+            fields = [(field.name, str(kind_of(field))) for field in personal_fields(batch.schema)]
+            for row in batch.select(["waybill_no", *(name for name, _ in fields)]).to_pylist():
+                own = [(kind, comparable(row[name])) for name, kind in fields if row[name]]
+                values[row["waybill_no"]] = values.get(row["waybill_no"], ()) + tuple(own)
+                phones.update(
+                    digits[-_NATIONAL:] for kind, text in own if kind == "phone" and (digits := _digits(text))
+                )
+        return cls(values, frozenset(phones))
+
+    def found(self, page: Page, texts: Sequence[str]) -> str | None:
+        """The kind of a clear value that ``texts`` (text layer, codes, information) hold; None when they hold none."""
+        public = {comparable(text) for text in page.content.public}
+        joined = "\n".join(comparable(text) for text in texts)
+        bare = joined
+        for text in sorted(public, key=len, reverse=True):  # what is said publicly of the parcel is no leak of it
+            bare = bare.replace(text, "\n")
+        for kind, value in self.values.get(page.content.waybill_no, ()):
+            if len(value) > 1 and value in bare and not (kind == "address" and _only_road(value, page)):
+                return kind
+        own = _digits(page.content.waybill_no)
+        for digits in _DIGITS.findall(bare):
+            if digits != own and any(digits[at : at + _NATIONAL] in self.phones for at in range(len(digits))):
+                return "phone"
+        return None
+
+
+def comparable(text: str) -> str:
+    """``text`` as it is compared: NFKC, capital letters, without blanks and punctuation."""
+    folded = unicodedata.normalize("NFKC", text).upper()
+    return "".join(char for char in folded if unicodedata.category(char)[0] in "LN")
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char.isdigit())
+
+
+def _only_road(value: str, page: Page) -> bool:
+    """Whether an address is nothing but the road that its mask may show."""
+    roads = (page.content.fields["to_road"], page.content.fields["from_road"])
+    return value in {comparable(road) for road in roads}
+
+
+class Gate:
+    """See the module. ``clear``: the clear values, where they are at hand."""
+
+    def __init__(self, press: Press, clear: Clear | None = None) -> None:
+        self._clear = clear
+        layout, dots = press.layout, DOTS[press.dpi]
+        self.width, self.height = round(layout.width_mm * dots), round(layout.height_mm * dots)
+
+    def check(self, chunk: Chunk, pages: Sequence[Page]) -> tuple[list[Image], list[Problem | None]]:
+        """Read a chunk back. Returns the picture of each page, and what stands against it, if anything does."""
+        images, problems = [], []
+        with Raster(chunk.alone()) as raster:
+            information = list(raster.information.values())
+            for place, page in enumerate(pages):
+                image = raster.image(place, self.width, self.height)
+                images.append(image)
+                problems.append(self._problem(page, image, raster.text(place), information))
+        return images, problems
+
+    def _problem(self, page: Page, image: Image, layer: str, information: Sequence[str]) -> Problem | None:
+        if information:
+            return Problem("file.information")
+        if problem := read_back(page, image):
+            return problem
+        if sorted("".join("".join(line.text.split()) for line in page.lines)) != sorted("".join(layer.split())):
+            return Problem("text.changed")
+        if self._clear is not None:
+            texts = [layer, *(symbol.text for symbol in page.symbols)]
+            if kind := self._clear.found(page, texts):
+                return Problem("clear.shown", kind)
+        return None
+
+
+def read_back(page: Page, image: Image) -> Problem | None:
+    """What is wrong with the codes of a page's picture: each has to be read, and no other may be."""
+    read = sorted((code.kind, code.text) for code in codes.read(image, fast=True))
+    wanted = sorted((_KINDS[symbol.kind], symbol.text) for symbol in page.symbols)
+    if read == wanted:
+        return None
+    missing = [kind for kind, text in wanted if (kind, text) not in read]
+    if missing:
+        return Problem("code.unreadable", missing[0])
+    return Problem("code.strange")

@@ -1,0 +1,164 @@
+"""Labels as ZPL II, the language of label printers: native text where the printer has the glyphs, pictures elsewhere.
+
+::
+
+    text = zpl(page, press, image)      # one ^XA … ^XZ, with the picture that the gate has read
+    canvas = painted(text)              # what a printer would paint of it, native text left out
+
+Most printers have no Chinese typeface, and print empty boxes for what they lack. So every line that the printer's font
+does not cover (by the layout's ``[zpl]`` table; ASCII when it says nothing) goes as a graphic, cut out of the very
+picture that was read back, and so do the codes: what was read is what is printed. Graphics are ``^GFA`` in Zebra's
+hexadecimal form with run lengths, which every firmware takes; text is ``^CI28`` (UTF-8) with ``^FH`` escapes.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from parcelveil.label.compose import DOTS, POINT, Box, Line, Page, Press
+from parcelveil.label.layout import Zpl
+from parcelveil.label.raster import THRESHOLD, Image
+
+Dots = npt.NDArray[np.bool_]
+
+_RULE_DOTS = 2
+#: How far letters reach over the em box, in em: above, below.
+_OVER, _UNDER = 0.08, 0.2
+_RUNS = {**{chr(ord("G") + n): n + 1 for n in range(19)}, **{chr(ord("g") + n): 20 * (n + 1) for n in range(20)}}
+_ESCAPED = frozenset("^~_\\")
+
+
+def covered(text: str, printer: Zpl) -> bool:
+    """Whether the printer's own font has all glyphs of ``text``."""
+    if printer.covers == "none":
+        return False
+    try:
+        text.encode(printer.covers)
+    except UnicodeEncodeError:
+        return False
+    return text.isprintable()
+
+
+def zpl(page: Page, press: Press, image: Image) -> str:
+    """One label. ``image``: its picture, as :class:`~parcelveil.label.gate.Gate` made it."""
+    dots, printer = DOTS[press.dpi], press.layout.zpl
+    dark = image < THRESHOLD
+    parts = [f"^XA^CI28^PW{image.shape[1]}^LL{image.shape[0]}^LH0,0"]
+    parts += [_rule(rule, dots) for rule in press.rules]
+    if press.logo is not None:
+        parts.append(_graphic(dark, press.logo, dots))
+    for symbol in page.symbols:
+        parts.append(_graphic(dark, symbol.box, dots))
+    for line in page.lines:
+        if covered(line.text, printer):
+            parts.append(_text(line, printer, dots))
+        else:
+            em = line.size * POINT
+            over = Box(line.x - _OVER * em, line.y - _OVER * em, line.width + 2 * _OVER * em, (1 + _OVER + _UNDER) * em)
+            parts.append(_graphic(dark, over, dots))
+    return "\n".join([*parts, "^XZ\n"])
+
+
+def _rule(rule: tuple[float, float, float, float], dots: float) -> str:
+    x, y, u, v = (round(length * dots) for length in rule)
+    x, u, y, v = min(x, u), max(x, u), min(y, v), max(y, v)
+    half = _RULE_DOTS // 2
+    return (
+        f"^FO{max(0, x - half)},{max(0, y - half)}^GB{max(u - x, _RULE_DOTS)},{max(v - y, _RULE_DOTS)},{_RULE_DOTS}^FS"
+    )
+
+
+def _text(line: Line, printer: Zpl, dots: float) -> str:
+    """Native text in a block as wide as the line would be, where the printer's narrower letters stand as they should."""
+    high, wide = round(line.size * POINT * dots), round(line.width * dots) + 1
+    font = f"^A{printer.font}N,{high}" if len(printer.font) == 1 else f"^A@N,{high},{high},{printer.font}"
+    place = f"^FO{round(line.x * dots)},{round(line.y * dots)}{font}"
+    if line.align != "left":
+        place += f"^FB{wide},1,0,{line.align[0].upper()}"
+    return f"{place}^FH^FD{_escaped(line.text)}^FS"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"_{ord(char):02X}" if char in _ESCAPED else char for char in text)
+
+
+def _graphic(dark: Dots, box: Box, dots: float) -> str:
+    """The dots within a box, without the white around them; nothing when all are white."""
+    left, top = max(0, int(box.x * dots)), max(0, int(box.y * dots))
+    part = dark[top : int((box.y + box.height) * dots) + 2, left : int((box.x + box.width) * dots) + 2]
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    if not rows.size:
+        return ""
+    part = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    packed = np.packbits(part, axis=1)
+    total = packed.size
+    place = f"^FO{left + columns[0]},{top + rows[0]}"
+    return f"{place}^GFA,{total},{total},{packed.shape[1]},{_hexadecimal(packed)}^FS"
+
+
+def _hexadecimal(packed: npt.NDArray[np.uint8]) -> str:
+    """Zebra's alternative data compression: run lengths, ``,`` and ``!`` to the end of a row, ``:`` for the same row."""
+    rows, before = [], None
+    for row in packed:
+        digits = row.tobytes().hex().upper()
+        rows.append(":" if digits == before else _row(digits))
+        before = digits
+    return "".join(rows)
+
+
+def _row(digits: str) -> str:
+    end = ""
+    for fill, sign in (("0", ","), ("F", "!")):
+        short = digits.rstrip(fill)
+        if len(short) < len(digits):
+            digits, end = short, sign
+            break
+    runs = (match[0] for match in re.finditer(r"(.)\1*", digits))
+    return "".join(_run(run[0], len(run)) for run in runs) + end
+
+
+def _run(digit: str, count: int) -> str:
+    if count < 3:
+        return digit * count
+    twenties = "z" * (count // 400)
+    count %= 400
+    if count >= 20:
+        twenties += chr(ord("g") + count // 20 - 1)
+    ones = chr(ord("G") + count % 20 - 1) if count % 20 else ""
+    return twenties + ones + digit
+
+
+def painted(text: str) -> Image:
+    """The graphics of one label as a printer paints them: gray, 0 is black. Raises ValueError for a broken graphic."""
+    size = re.search(r"\^PW(\d+)\^LL(\d+)", text)
+    if size is None:
+        raise ValueError("no size")
+    canvas = np.full((int(size[2]), int(size[1])), 255, np.uint8)
+    for x, y, total, wide, data in re.findall(r"\^FO(\d+),(\d+)\^GFA,(\d+),\d+,(\d+),([^^]*)\^FS", text):
+        packed = _unpacked(data, int(wide))
+        if packed.size != int(total):
+            raise ValueError("a graphic has other bytes than it says")
+        part = canvas[int(y) : int(y) + len(packed), int(x) : int(x) + 8 * int(wide)]
+        part[np.unpackbits(packed, axis=1).astype(bool)[:, : part.shape[1]]] = 0
+    return canvas
+
+
+def _unpacked(data: str, wide: int) -> npt.NDArray[np.uint8]:
+    rows: list[str] = []
+    row, count = "", 0
+    for sign in data:
+        if sign in _RUNS:
+            count += _RUNS[sign]
+            continue
+        if sign in ",!:":
+            row = rows[-1] if sign == ":" else row.ljust(2 * wide, "0" if sign == "," else "F")
+        else:
+            row += sign * max(1, count)
+        count = 0
+        if len(row) == 2 * wide:
+            rows.append(row)
+            row = ""
+    return np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, wide)
