@@ -38,7 +38,7 @@ OWNERS = {
     "xlsxwriter": {"adapt/write_xlsx.py"},
     "phonenumbers": {"intake/phone.py", "intake/cells.py"},
     "numba": {"seal/passes.py"},
-    "sqlite3": {"adapt/store_sqlite.py", "adapt/store_desk.py"},
+    "sqlite3": {"adapt/store_sqlite.py", "adapt/store_desk.py", "adapt/store_numbers.py", "adapt/virtual_simulator.py"},
     "cedarpy": {"reveal/policy.py"},
     "rich": {"cli/terminal.py"},
     "typst": {"label/typeset.py"},

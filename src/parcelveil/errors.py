@@ -17,7 +17,8 @@
     ├── DependencyError             8   an optional package is missing; the hint names the extra
     ├── LogError                   10   the audit log, a receipt or a checkpoint does not verify
     │   └── ForkError              10   the log was rolled back or forked: a witness raises it
-    └── PolicyError                11   scenes, policies or the register of staff do not hold together
+    ├── PolicyError                11   scenes, policies or the register of staff do not hold together
+    └── ProviderError              14   the provider of virtual numbers refused, is used up, or is not there
 
 Exit code 0 means that all went well, 9 that the run finished and some rows went to the rejects file, 12 that the
 desk answered and not everything was opened, 130 that Ctrl-C ended it.
@@ -133,6 +134,13 @@ class PolicyError(ParcelveilError):
 
     exit_code = 11
     default_hint = "see docs/scenes.md and docs/desk.md"
+
+
+class ProviderError(ParcelveilError):
+    """The provider of virtual numbers refused, has no number left, or cannot be reached."""
+
+    exit_code = 14
+    default_hint = "nothing is lost: run the same command again when the provider answers"
 
 
 EXIT_REJECTS = 9

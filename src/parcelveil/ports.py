@@ -1,7 +1,8 @@
 """What parcelveil needs of the outside world, as protocols. Adapters are in :mod:`parcelveil.adapt`.
 
 :mod:`parcelveil.workspace` is the only place that picks them, by URI: ``file:`` for a :class:`KeyStore`,
-``sqlite:`` for a :class:`Store`, ``local:`` for an :class:`Engine`. Rows are small records; those of the audit log
+``sqlite:`` for a :class:`Store`, ``local:`` for an :class:`Engine`, ``simulator:`` for a
+:class:`VirtualNumber`. Rows are small records; those of the audit log
 and the desk are written by :mod:`parcelveil.audit.log` and :mod:`parcelveil.reveal.desk` only.
 """
 
@@ -10,13 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 import pyarrow as pa
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Secret:
+    """Bytes that must not be printed: its ``repr`` shows nothing of them."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    __str__ = __repr__
 
 
 class KeyStore(Protocol):
@@ -156,6 +171,28 @@ class LimitRow(SealedRow, frozen=True):
     waybills: int
 
 
+class NumberRow(SealedRow, frozen=True):
+    """The virtual number of one waybill. No phone is in it. Times are microseconds since 1970 UTC.
+
+    ``state``: bound, unbound, expired. ``revision`` is that of the sealed waybill whose phone it
+    reaches: a corrected waybill gets a number anew.
+    """
+
+    waybill_no: str
+    bind_id: str
+    model: str
+    number: str
+    extension: str
+    bound_at: int
+    expires_at: int
+    state: str = "bound"
+    revision: int = 0
+
+    def lives(self, now: int) -> bool:
+        """Whether it reaches anybody at ``now``."""
+        return self.state == "bound" and now < self.expires_at
+
+
 class Transaction(Protocol):
     """Reads and writes that happen together or not at all, while no other process writes."""
 
@@ -214,6 +251,17 @@ class Transaction(Protocol):
     def approvals(self) -> list[ApprovalRow]: ...
     def put_approval(self, row: ApprovalRow) -> None: ...
 
+    # Virtual numbers: at most one row a waybill.
+    def numbers_of(self, waybill_no: Sequence[str]) -> list[NumberRow]: ...
+    def numbers_after(self, waybill_no: str, most: int) -> list[NumberRow]:
+        """Up to ``most`` rows in order of the waybill number, of numbers greater than this one."""
+
+    def numbers_bound_before(self, moment: int, most: int) -> list[NumberRow]: ...
+    def put_numbers(self, rows: Sequence[NumberRow]) -> None: ...
+    def drop_numbers(self, waybill_no: Sequence[str]) -> None: ...
+    def drop_ended_numbers(self, before: int) -> int:
+        """Drop rows that are no longer bound and whose number ended before this moment."""
+
 
 class Store(Protocol):
     """The workspace's state."""
@@ -260,3 +308,65 @@ class SealedSource(Protocol):
         self, column: str, pseudonyms: Sequence[bytes], most: int, columns: Sequence[str]
     ) -> pa.RecordBatch:
         """At most ``most`` sealed rows whose ``column`` (like ``to_phone_pn``) is one of ``pseudonyms``."""
+
+
+Model = Literal["axn-extension", "axb"]
+
+
+class NumberRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a virtual number is asked for.
+
+    ``axn-extension``: whoever dials the number X and then the extension reaches A (``phone``); one X serves thousands
+    of parcels, which is what labels want. ``axb``: X joins exactly A and B (``phone`` and ``peer``): each reaches the
+    other by it, and nobody else anybody.
+    """
+
+    key: str  # the caller's own name for this binding: asked again with it, the provider gives the same one
+    phone: Secret  # A: E.164 in ASCII, like +8613812345678
+    peer: Secret | None = None  # B, for axb only
+    model: Model = "axn-extension"
+    expires_at: datetime  # with a zone
+
+
+class NumberBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual number as it stands. No phone is in it."""
+
+    bind_id: str  # the provider's name for it
+    model: Model
+    number: str  # X, digits only
+    extension: str  # digits; empty for axb
+    expires_at: datetime  # UTC
+    state: Literal["bound", "unbound", "expired"]
+
+
+class VirtualNumber(Protocol):
+    """A provider of virtual numbers. Safe to be called by several threads.
+
+    Every method may raise :class:`~parcelveil.errors.ProviderError`: refused, used up, or not reachable. Its words name
+    no phone. Every method may be repeated after a crash and then has the effect of one call.
+    """
+
+    #: Days by which one call of :meth:`extend` can extend, ascending.
+    steps: tuple[int, ...]
+
+    def bind(self, request: NumberRequest) -> NumberBinding:
+        """Bind a number. While a binding of the same ``key`` lives, that one is the answer, as it stands.
+
+        Raises ProviderError when no number is free, the phone is not taken, the expiry lies too far ahead, or the key
+        lives and belongs to another phone.
+        """
+
+    def extend(self, bind_id: str, until: datetime) -> NumberBinding:
+        """Let a living binding end at ``until``, which is its present end plus one of :attr:`steps` days.
+
+        One that ends at ``until`` or later already stays as it is: nothing is ever shortened. Raises ProviderError for
+        another span, and for a binding that has ended or is not known.
+        """
+
+    def unbind(self, bind_id: str) -> None:
+        """End a binding now. Ending one that has ended, or is not known, is no error."""
+
+    def query(self, bind_id: str) -> NumberBinding | None:
+        """How a binding stands; None for one that is not known (any more)."""
+
+    def close(self) -> None: ...

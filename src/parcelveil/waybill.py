@@ -12,8 +12,8 @@ the Arrow field's metadata and read from there by every verb, never from a list 
 
 In a sealed batch a personal column ``x`` becomes ``x`` (binary, the sealed value; format in
 ``docs/format/sealed-value.md``), ``x_mask`` (text that is safe to show) and, where joins need it, ``x_pn``
-(16-byte keyed pseudonym). All other columns stay as they are. Names map one to one to Karrio's and
-Cainiao's address models.
+(16-byte keyed pseudonym). All other columns stay as they are; behind them stands ``label_token``, what the label's
+QR code carries (``docs/format/label-token.md``). Names map one to one to Karrio's and Cainiao's address models.
 """
 
 from __future__ import annotations
@@ -34,7 +34,20 @@ JOIN = b"join"
 SCHEMA_KEY = b"parcelveil.schema"
 TENANT_KEY = b"parcelveil.tenant"
 
+#: The last column of a sealed batch. Files that were sealed before there were tokens do not have it.
+LABEL_TOKEN = "label_token"  # noqa: S105  a column's name
+
 PARTIES = ("from", "to")
+
+#: Who pays the freight: the codes of ``pay_type``. No other text may stand there; null is not known.
+PAY_TYPES = (
+    "prepaid",  # the sender, when it is sent (寄付, 现付)
+    "collect",  # the recipient, when it is delivered (到付)
+    "monthly",  # the sender's account with the carrier (月结)
+    "third_party",  # somebody else's account (第三方付)
+)
+#: Columns that were added to the schema later: clear and sealed waybills may lack them.
+ADDED_LATER = frozenset({"pay_type"})
 
 
 def _personal(name: str, kind: str, *, join: bool = False) -> pa.Field:
@@ -80,6 +93,7 @@ WAYBILL = pa.schema(
         pa.field("declared_value_minor", pa.int64()),  # in hundredths of the currency
         pa.field("currency", pa.string()),  # ISO 4217
         pa.field("cod_minor", pa.int64()),  # cash on delivery, in hundredths
+        pa.field("pay_type", pa.string()),  # how the freight is paid, one of PAY_TYPES
         pa.field("sort_code", pa.string()),
         pa.field("origin_outlet", pa.string()),
         pa.field("dest_outlet", pa.string()),
@@ -130,6 +144,7 @@ def sealed_schema(schema: pa.Schema, tenant: str | None = None) -> pa.Schema:
         fields.append(pa.field(mask_name(field.name), pa.string()))
         if has_pseudonym(field):
             fields.append(pa.field(pseudonym_name(field.name), pa.binary(16)))
+    fields.append(pa.field(LABEL_TOKEN, pa.string()))
     metadata = {SCHEMA_KEY: SEALED_VERSION.encode()}
     if tenant is not None:
         metadata[TENANT_KEY] = tenant.encode()

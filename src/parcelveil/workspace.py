@@ -41,7 +41,8 @@ if TYPE_CHECKING:  # sealing needs none of it, and it takes a while to import
     from parcelveil.audit.log import Log
     from parcelveil.reveal.custody import Custody
     from parcelveil.reveal.desk import Desk
-    from parcelveil.seal.keyring import Drawn, Erasure
+    from parcelveil.seal.keyring import Erasure
+    from parcelveil.seal.meter import Drawn
 
 SETTINGS_FILE = "parcelveil.toml"
 ENVIRONMENT = "PARCELVEIL_WORKSPACE"
@@ -288,7 +289,7 @@ class Workspace:
         """Log that the key holder is about to open ``fields`` of a sealed batch; what the kernel may then open."""
         from parcelveil.audit.entry import Export
         from parcelveil.seal.kernel import values_in
-        from parcelveil.seal.keyring import Drawn
+        from parcelveil.seal.meter import Drawn
 
         values = values_in(batch, fields)
         with self.log.begin() as entries:

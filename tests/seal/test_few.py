@@ -12,7 +12,7 @@ from parcelveil.adapt import key_file
 from parcelveil.errors import KeyAccessError
 from parcelveil.seal import kernel
 from parcelveil.seal.few import open_few, standing_few
-from parcelveil.seal.keyring import Drawn
+from parcelveil.seal.meter import Drawn
 from parcelveil.seal.standing import standing
 from parcelveil.simulate.parcels import parcels
 from parcelveil.waybill import WAYBILL, personal_fields

@@ -21,12 +21,13 @@ from urllib.parse import quote
 import msgspec
 
 from parcelveil.adapt.store_desk import Counts, DeskTables
+from parcelveil.adapt.store_numbers import NumberTables
 from parcelveil.errors import OutputError, WorkspaceError
 from parcelveil.ports import EpochRow, PseudonymRow, Run
 
 _WAIT_SECONDS = 30
 _NUMBER = re.compile("[0-9]{1,18}")
-_READABLE = 2  # the newest schema this version knows
+_READABLE = 3  # the newest schema this version knows
 
 
 class SqliteStore:
@@ -166,7 +167,7 @@ class SqliteStore:
         self._db.close()
 
 
-class SqliteTransaction(DeskTables):
+class SqliteTransaction(DeskTables, NumberTables):
     """The reads and writes of one transaction."""
 
     def kek_version(self) -> int:

@@ -12,10 +12,10 @@
     >>> taken.rejects[0].row, taken.rejects[0].code
     (3, 'waybill_no.missing')
 
-A number that waybills can do without (pieces, weight, money) and that cannot be read becomes null and is counted in
+What waybills can do without (pieces, weight, money, pay type) and that cannot be read becomes null and is counted in
 ``warnings``; whatever else is wrong rejects its row. A table that has all of our columns in our types already (a
-clear Parquet file of ours) is not read over again: its waybill numbers, dates, revisions, tenants and lengths are
-checked, its texts stay as they are.
+clear Parquet file of ours) is not read over again: its waybill numbers, dates, revisions, tenants, pay types and
+lengths are checked, its other texts stay as they are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from parcelveil.errors import AlreadySealedError, InputError
-from parcelveil.intake import address, cells, phone
+from parcelveil.intake import address, cells, pay_type, phone
 from parcelveil.intake.headers import Recognised
-from parcelveil.waybill import PARTIES, RawBatch, Reject, is_sealed, kind_of
+from parcelveil.waybill import ADDED_LATER, PARTIES, RawBatch, Reject, is_sealed, kind_of
 
 #: A value must fit the sealed form; a waybill number, a bar code.
 LONGEST_VALUE = 60_000
@@ -120,6 +120,7 @@ class Intake:
             and own.get(field.name) == (field.name,)
             and _same_kind(given.field(field.name).type, field.type)
             for field in self.schema
+            if field.name in own or field.name not in ADDED_LATER
         )
 
 
@@ -212,6 +213,7 @@ class _Work:
             else:
                 values = self.text(name)
                 self.columns[name] = pa.nulls(self.size, pa.string()) if values is None else values
+        self._pay_type()
         self._tenant(self.text("tenant"))
         self._created_at()
         self._retain_until()
@@ -323,6 +325,10 @@ class _Work:
         missing = bad | ~values.is_valid().to_numpy(zero_copy_only=False)
         self.columns[name] = pa.array(np.where(missing, 0, amounts), mask=missing).cast(kind)
 
+    def _pay_type(self) -> None:
+        self.columns["pay_type"], unknown = pay_type.pay_types(self.columns["pay_type"])
+        self.warn("pay_type.unrecognised", unknown)
+
     def _party(self, side: str) -> None:
         columns = self.columns
         country = columns[f"{side}_country"]
@@ -393,7 +399,8 @@ class _Work:
 
     def take_ours(self) -> None:
         for field in self.intake.schema:
-            column = self.source_column(field.name)
+            known = field.name in self.places or field.name not in ADDED_LATER
+            column = self.source_column(field.name) if known else pa.nulls(self.size, field.type)
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
             if field.name != "created_at" and column.type != field.type:
@@ -404,6 +411,7 @@ class _Work:
             self.columns[field.name] = column
         self.columns["waybill_no"] = cells.clean(self.columns["waybill_no"], apostrophe=True)
         self._check_numbers(self.columns["waybill_no"])
+        self._pay_type()
         self._tenant(self.columns["tenant"])
         self._typed_created_at(self.columns["created_at"])
         if self.columns["revision"].null_count:

@@ -87,7 +87,8 @@ def read(image: npt.NDArray[np.uint8], *, fast: bool = False) -> list[Code]:
     if fast:
         kinds = (zxing.BarcodeFormat.Code128, zxing.BarcodeFormat.QRCode, zxing.BarcodeFormat.DataMatrix)
         options = {"try_rotate": False, "try_downscale": False, "try_invert": False}
-        return _codes(zxing.read_barcodes(image, formats=kinds, **options))
+        half = zxing.Binarizer.FixedThreshold  # as a printer sees it: a dot is black or white
+        return _codes(zxing.read_barcodes(image, formats=kinds, binarizer=half, **options))
     found = _codes(zxing.read_barcodes(image))
     if not found and image.size <= _DOUBLE:
         larger = _codes(zxing.read_barcodes(np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)))

@@ -134,12 +134,12 @@ class Press:
         """The composed label, or why there is none."""
         lines: list[Line] = []
         symbols: list[Symbol] = []
-        for index, (cell, box, parts) in enumerate(self._cells):
+        texts = [tuple(filled(parts, content.fields)) if parts else () for _, _, parts in self._cells]
+        if lacking := self.font.missing("".join([text for part in texts for text in part])):
+            return Problem("glyph.missing", ", ".join(f"U+{ord(char):04X}" for char in lacking[:3]))
+        for index, (cell, box, _) in enumerate(self._cells):
             if cell.show == "text":
-                texts = tuple(filled(parts, content.fields))
-                if lacking := self.font.missing("".join(texts)):
-                    return Problem("glyph.missing", ", ".join(f"U+{ord(char):04X}" for char in lacking[:3]))
-                fitted = self._fit(index, texts)
+                fitted = self._fit(index, texts[index])
                 if fitted is None:
                     return Problem("text.long", _named(cell))
                 lines += self._lines(cell, box, fitted)

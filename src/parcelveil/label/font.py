@@ -14,7 +14,7 @@ anything is drawn: a printer would put an empty box there, or nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +76,8 @@ class FontSet:
         self._faces = [read_typeface(path) for path in (BUNDLED, *more)]
         self._rare: Path | None = whole_noto()
         self._advances: dict[str, float] = {}
+        #: Width of a text in em; KeyError for a character that is :meth:`missing`. The same words come again and again.
+        self.width = lru_cache(100_000)(self._width)
         for face in reversed(self._faces):
             self._advances.update(face.advances)
 
@@ -101,7 +103,6 @@ class FontSet:
             lacking -= self._advances.keys()
         return "".join(sorted(lacking)) if lacking else ""
 
-    def width(self, text: str) -> float:
-        """Width of ``text`` in em. Raises KeyError for a character that is :meth:`missing`."""
+    def _width(self, text: str) -> float:
         advances = self._advances
         return sum([advances[char] for char in text])

@@ -103,9 +103,9 @@ class Gate:
         with Raster(chunk.alone()) as raster:
             information = list(raster.information.values())
             for place, page in enumerate(pages):
-                image = raster.image(place, self.width, self.height)
+                image, layer = raster.page(place, self.width, self.height)
                 images.append(image)
-                problems.append(self._problem(page, image, raster.text(place), information))
+                problems.append(self._problem(page, image, layer, information))
         return images, problems
 
     def _problem(self, page: Page, image: Image, layer: str, information: Sequence[str]) -> Problem | None:

@@ -1,4 +1,4 @@
-"""Labels for files of any length: content, page, gates, output; a hundred at a time, in constant memory.
+"""Labels for files of any length: content, page, gates, output; some hundred at a time, in constant memory.
 
 ::
 
@@ -28,7 +28,7 @@ from parcelveil.label.typeset import Typesetter
 from parcelveil.label.zpl import painted, zpl
 
 #: Pages of one run of Typst: fewer cost its start, more cost memory.
-PAGES = 100
+PAGES = 200
 
 
 class Output(Protocol):
@@ -126,13 +126,17 @@ class ZplOutput:
 
     def __init__(self, press: Press, write: Callable[[bytes], object]) -> None:
         self._press, self._write = press, write
+        self._made: dict[str, str] = {}  # by serial: what was read back a moment ago
 
     def add(self, chunk: Chunk, pages: Sequence[Page], images: Sequence[Image]) -> None:  # noqa: ARG002
-        for page, image in zip(pages, images, strict=True):
-            self._write(zpl(page, self._press, image).encode())
+        for page in pages:
+            self._write(self._made[page.content.fields["serial"]].encode())
+        self._made.clear()
 
     def check(self, page: Page, image: Image) -> Problem | None:
-        return read_back(page, painted(zpl(page, self._press, image)))
+        made = zpl(page, self._press, image)
+        self._made[page.content.fields["serial"]] = made
+        return read_back(page, painted(made))
 
     def finish(self) -> None:
         pass

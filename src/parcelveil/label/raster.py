@@ -3,9 +3,8 @@
 ::
 
     with Raster(pdf) as pages:
-        pages.image(0, 800, 1440)       # gray, (1440, 800), uint8, 0 is black
-        pages.text(0)                   # the text layer, one string
-        pages.information               # the document's information, what is not empty
+        image, text = pages.page(0, 800, 1440)      # gray, (1440, 800), uint8, 0 is black; the text layer
+        pages.information                           # the document's information, what is not empty
 
 A label's picture has a whole number of dots a millimetre, so that a code's modules are whole dots in it. To fit a
 picture to the page's size in points, as viewers do, would smear them.
@@ -48,29 +47,23 @@ class Raster:
     def __len__(self) -> int:
         return len(self._document)
 
-    def image(self, page: int, width: int, height: int) -> Image:
-        """The page in so many dots, gray."""
+    def page(self, number: int, width: int, height: int) -> tuple[Image, str]:
+        """The page in so many dots, gray, and its text layer."""
         raw = self._raw
         dots = np.empty((height, width), np.uint8)
         place = dots.ctypes.data_as(ctypes.c_void_p)
+        page = self._document[number]
         bitmap = raw.FPDFBitmap_CreateEx(width, height, raw.FPDFBitmap_Gray, place, width)
         try:
             raw.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, 0xFFFFFFFF)
-            opened = self._document[page]
-            raw.FPDF_RenderPageBitmap(bitmap, opened.raw, 0, 0, width, height, 0, raw.FPDF_GRAYSCALE)
-            opened.close()
+            raw.FPDF_RenderPageBitmap(bitmap, page.raw, 0, 0, width, height, 0, raw.FPDF_GRAYSCALE)
+            layer = page.get_textpage()
+            text: str = layer.get_text_bounded()
+            layer.close()
         finally:
             raw.FPDFBitmap_Destroy(bitmap)
-        return dots
-
-    def text(self, page: int) -> str:
-        """The page's text layer."""
-        opened = self._document[page]
-        layer = opened.get_textpage()
-        found: str = layer.get_text_bounded()
-        layer.close()
-        opened.close()
-        return found
+            page.close()
+        return dots, text
 
     @property
     def information(self) -> dict[str, str]:

@@ -28,6 +28,8 @@ _RULE_DOTS = 2
 #: How far letters reach over the em box, in em: above, below.
 _OVER, _UNDER = 0.08, 0.2
 _RUNS = {**{chr(ord("G") + n): n + 1 for n in range(19)}, **{chr(ord("g") + n): 20 * (n + 1) for n in range(20)}}
+_REPEATED = re.compile(r"([0-9A-F])\1{2,}")
+_COUNTED = re.compile(r"([G-Yg-z]+)([0-9A-F])")
 _ESCAPED = frozenset("^~_\\")
 
 
@@ -116,19 +118,19 @@ def _row(digits: str) -> str:
         if len(short) < len(digits):
             digits, end = short, sign
             break
-    runs = (match[0] for match in re.finditer(r"(.)\1*", digits))
-    return "".join(_run(run[0], len(run)) for run in runs) + end
+    return _REPEATED.sub(_run, digits) + end
 
 
-def _run(digit: str, count: int) -> str:
-    if count < 3:
-        return digit * count
-    twenties = "z" * (count // 400)
+def _run(match: re.Match[str]) -> str:
+    """So many of one digit: ``z`` stands for 400, ``g`` to ``y`` for twenties, ``G`` to ``Y`` for ones."""
+    count = len(match[0])
+    letters = "z" * (count // 400)
     count %= 400
     if count >= 20:
-        twenties += chr(ord("g") + count // 20 - 1)
-    ones = chr(ord("G") + count % 20 - 1) if count % 20 else ""
-    return twenties + ones + digit
+        letters += chr(ord("g") + count // 20 - 1)
+    if count % 20:
+        letters += chr(ord("G") + count % 20 - 1)
+    return letters + match[1]
 
 
 def painted(text: str) -> Image:
@@ -148,17 +150,16 @@ def painted(text: str) -> Image:
 
 def _unpacked(data: str, wide: int) -> npt.NDArray[np.uint8]:
     rows: list[str] = []
-    row, count = "", 0
-    for sign in data:
-        if sign in _RUNS:
-            count += _RUNS[sign]
-            continue
-        if sign in ",!:":
-            row = rows[-1] if sign == ":" else row.ljust(2 * wide, "0" if sign == "," else "F")
-        else:
-            row += sign * max(1, count)
-        count = 0
-        if len(row) == 2 * wide:
-            rows.append(row)
+    row, full = "", 2 * wide
+    plain = _COUNTED.sub(lambda match: match[2] * sum(_RUNS[letter] for letter in match[1]), data)
+    for digits, sign in re.findall(r"([0-9A-F]*)([,!:]?)", plain):
+        row += digits
+        while len(row) >= full:
+            rows.append(row[:full])
+            row = row[full:]
+        if sign == ":":
+            rows.append(rows[-1])
+        elif sign:
+            rows.append(row.ljust(full, "0" if sign == "," else "F"))
             row = ""
     return np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, wide)

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from parcelveil.errors import KeyAccessError
 from parcelveil.seal import few, kernel
-from parcelveil.seal.keyring import Drawn, KeyRing
+from parcelveil.seal.keyring import KeyRing
+from parcelveil.seal.meter import Drawn
 from parcelveil.seal.standing import standing
 
 

@@ -18,6 +18,22 @@ from typing import Any, Literal
 
 import msgspec
 
+from parcelveil.ports import Secret
+
+__all__ = [
+    "ANSWERS",
+    "MOST_FIELDS",
+    "MOST_WAYBILLS",
+    "Answer",
+    "Answers",
+    "Credentials",
+    "Request",
+    "Said",
+    "Search",
+    "Secret",
+    "printable",
+]
+
 Said = Literal["opened", "refused", "needs-approval", "over-quota", "not-in-custody", "erased", "unknown"]
 #: What the desk can answer about a waybill.
 ANSWERS: tuple[Said, ...] = (
@@ -34,20 +50,6 @@ ANSWERS: tuple[Said, ...] = (
 MOST_WAYBILLS = 100_000
 MOST_FIELDS = 64
 _LONGEST = 64
-
-
-class Secret:
-    """Bytes that must not be printed."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: bytes) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "<Secret>"
-
-    __str__ = __repr__
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,8 +40,10 @@ from parcelveil.seal.passes import (
 )
 from parcelveil.seal.pseudonym import Pseudonyms
 from parcelveil.seal.siv import BLOCK, Bytes2D, words, xor
+from parcelveil.seal.token import LabelKeys
 from parcelveil.seal.tree import leaf_of_row
 from parcelveil.waybill import (
+    LABEL_TOKEN,
     has_pseudonym,
     kind_of,
     mask_name,
@@ -88,6 +90,7 @@ class SealKeys(NamedTuple):
     utc_offset_minutes: int = 480
     default_day: int = 0  # for waybills that carry no time of their own
     meter: Callable[[int], None] | None = None  # is told how many values are about to be opened, and may refuse
+    labels: LabelKeys = LabelKeys({})  # for sealing only
 
 
 def days_of(batch: pa.RecordBatch, utc_offset_minutes: int, default_day: int) -> npt.NDArray[np.int32]:
@@ -98,7 +101,7 @@ def days_of(batch: pa.RecordBatch, utc_offset_minutes: int, default_day: int) ->
 
 
 def seal_batch(batch: pa.RecordBatch, keys: SealKeys, *, tile: int = TILE) -> pa.RecordBatch:
-    """Seal every personal column of ``batch``.
+    """Seal every personal column of ``batch``, and add the tokens for labels.
 
     Raises :class:`EpochError` when a row's epoch is not in ``keys`` or its number was erased
     (ask :func:`sealable` first), :class:`InputError` when a value is longer than 65,535 bytes.
@@ -116,6 +119,7 @@ def seal_batch(batch: pa.RecordBatch, keys: SealKeys, *, tile: int = TILE) -> pa
         columns.append(mask_column(column, kind))
         if has_pseudonym(field):
             columns.append(keys.pseudonyms.of_column(batch, field.name, days))
+    columns.append(keys.labels.tokens(batch["waybill_no"], days))
     return pa.RecordBatch.from_arrays(columns, schema=sealed_schema(batch.schema, keys.tenant))
 
 
@@ -268,7 +272,7 @@ def values_in(batch: pa.RecordBatch, fields: Sequence[str]) -> int:
 
 def clear_schema(schema: pa.Schema) -> pa.Schema:
     """The schema that opening batches of the sealed ``schema`` gives."""
-    companions = {f(field.name) for field in personal_fields(schema) for f in (mask_name, pseudonym_name)}
+    companions = {f(field.name) for field in personal_fields(schema) for f in (mask_name, pseudonym_name)} | {LABEL_TOKEN}
     fields = [
         pa.field(f.name, pa.string(), metadata=f.metadata) if kind_of(f) else f
         for f in schema

@@ -196,6 +196,26 @@ def write_sealed(
 
 
 @compiled
+def write_base32(out: Bytes, starts: npt.NDArray[np.int32], rows: Bytes) -> None:
+    """Write each row at its place of ``starts`` in RFC 4648 base32: upper case, no padding, spare bits zero."""
+    flat, width = rows.reshape(-1), np.uint64(rows.shape[1])
+    for row in range(len(starts)):
+        place, source = np.uint64(starts[row]), np.uint64(row) * width
+        bits, held = np.uint64(0), np.uint64(0)
+        for position in range(width):
+            bits = (bits << np.uint64(8)) | np.uint64(flat[source + position])
+            held += np.uint64(8)
+            while held >= 5:
+                held -= np.uint64(5)
+                digit = (bits >> held) & np.uint64(31)
+                out[place] = digit + np.uint64(65) if digit < 26 else digit + np.uint64(24)
+                place += np.uint64(1)
+        if held:
+            digit = (bits << (np.uint64(5) - held)) & np.uint64(31)
+            out[place] = digit + np.uint64(65) if digit < 26 else digit + np.uint64(24)
+
+
+@compiled
 def read_rows(data: Bytes, starts: npt.NDArray[np.int32], width: int) -> Bytes:
     """The ``width`` bytes at each of ``starts``."""
     out = np.empty((len(starts), width), dtype=np.uint8)

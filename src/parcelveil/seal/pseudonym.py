@@ -17,7 +17,7 @@ so their frequency shows: that is what joins need, and it is named in ``docs/thr
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -94,6 +94,18 @@ def period_of(day: int) -> int:
     return int((1970 + month // 12) * 100 + month % 12 + 1)
 
 
+def by_period(values: pa.Array, days: npt.NDArray[np.int32], made: Callable[[int, pa.Array], pa.Array]) -> pa.Array:
+    """What ``made(period, values)`` makes of the values of each period that ``days`` fall into; at least one row."""
+    distinct = {int(day): period_of(int(day)) for day in np.unique(days)}
+    periods = sorted(set(distinct.values()))
+    if len(periods) == 1:
+        return made(periods[0], values)
+    row_periods = np.vectorize(distinct.__getitem__, otypes=[np.int64])(days)
+    parts = [np.flatnonzero(row_periods == period) for period in periods]
+    found = [made(period, values.take(pa.array(part))) for period, part in zip(periods, parts, strict=True)]
+    return pa.concat_arrays(found).take(pa.array(np.argsort(np.concatenate(parts), kind="stable")))
+
+
 class Pseudonyms:
     """The ``search`` keys of the periods that a run touches."""
 
@@ -108,17 +120,7 @@ class Pseudonyms:
             return pa.nulls(len(values), pa.binary(BLOCK))
         if kind == "address":
             values = address_key(batch, name)
-        distinct = {int(day): period_of(int(day)) for day in np.unique(days)}
-        periods = sorted(set(distinct.values()))
-        if len(periods) == 1:
-            return self._key(periods[0]).pseudonyms(values, kind)
-        row_periods = np.vectorize(distinct.__getitem__, otypes=[np.int64])(days)
-        parts = [np.flatnonzero(row_periods == period) for period in periods]
-        found = [
-            self._key(period).pseudonyms(values.take(pa.array(part)), kind)
-            for period, part in zip(periods, parts, strict=True)
-        ]
-        return pa.concat_arrays(found).take(pa.array(np.argsort(np.concatenate(parts), kind="stable")))
+        return by_period(values, days, lambda period, part: self._key(period).pseudonyms(part, kind))
 
     def _key(self, period: int) -> PseudonymKey:
         if period not in self._keys:

@@ -72,6 +72,8 @@ class _Tables(NamedTuple):
     product_name: pa.StringArray
     route: pa.StringArray
     note: pa.StringArray
+    pay_type: npt.NDArray[np.int32]
+    pay_type_code: pa.StringArray
 
 
 @lru_cache(maxsize=1)
@@ -100,6 +102,8 @@ def _tables() -> _Tables:
         pa.array([*(name for name, _ in trade["products"]), "international"]),
         pa.array([f"{route:02d}" for route in range(31)]),
         pa.array(trade["notes"]),
+        weighted([share for _, share in parcel["assumed"]["pay_type"]]),
+        pa.array([*(code for code, _ in parcel["assumed"]["pay_type"]), "prepaid"]),
     )
 
 
@@ -229,6 +233,9 @@ def _batch(
     columns["dest_outlet"] = outlet
     columns["route_id"] = pc.binary_join_element_wise(outlet, route, "-R")
     columns["note"] = _notes(source, count)
+    # A column that came later is drawn after all others, so that a seed still gives the day that it gave.
+    paid = np.where(foreign, len(table.pay_type_code) - 1, table.pay_type[source.words(count)])
+    columns["pay_type"] = table.pay_type_code.take(pa.array(paid))
     retain = day_us // 1_000_000 + 8 * 3600 + _RETAIN_DAYS * 86_400
     columns["retain_until"] = pa.array(np.full(count, retain // 86_400, np.int32)).cast(pa.date32())
     columns["revision"] = pa.array(np.zeros(count, np.uint16))
