@@ -19,7 +19,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ from parcelveil.adapt.engine_local import LocalEngine
 from parcelveil.adapt.key_file import FileKeyStore
 from parcelveil.adapt.store_sqlite import SqliteStore
 from parcelveil.errors import OutputError, ParcelveilError, WorkspaceError
-from parcelveil.ports import Clock, Engine, KeyStore, Run, SealedSource, Store
+from parcelveil.ports import Clock, Engine, KeyStore, Run, SealedSource, Store, VirtualNumber
 from parcelveil.seal.keyring import KeyRing
 from parcelveil.seal.pseudonym import period_of
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # sealing needs none of it, and it takes a while to import
     import pyarrow as pa
 
     from parcelveil.audit.log import Log
+    from parcelveil.label.bindings import Bindings
     from parcelveil.reveal.custody import Custody
     from parcelveil.reveal.desk import Desk
     from parcelveil.seal.keyring import Erasure
@@ -68,6 +69,7 @@ custody = "{custody}"    # where each parcel is: the index that 'reveal load-wor
 audit = "{audit}"        # the audit log as tiles, for everybody who verifies it
 origin = "{origin}"              # the audit log's name; empty: TENANT.parcelveil/log. Never change it
 audit_days = {audit_days}         # entries are kept at least so long
+virtual_numbers = "{virtual_numbers}"      # who provides virtual numbers for labels; "" for none
 """
 
 
@@ -86,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: str = "files:audit"
     origin: str = ""
     audit_days: int = 1096
+    virtual_numbers: str = ""
 
     @property
     def log_origin(self) -> str:
@@ -257,6 +260,15 @@ class Workspace:
 
         return Custody(_path(self.folder, self.settings.custody, "files"))
 
+    @cached_property
+    def numbers(self) -> Bindings:
+        """Which virtual number each waybill has."""
+        from parcelveil.label.bindings import Bindings
+
+        provider = functools.partial(virtual_number, self.folder, self.settings.virtual_numbers, self.clock)
+        seal, key = self.log.rows, self.ring.secret("numbers")
+        return Bindings(provider, store=self.store, seal=seal, key=key, clock=self.clock, engine=self.engine)
+
     def desk(self, source: SealedSource | None = None) -> Desk:
         """The reveal desk over ``source``; by default over the sealed files that the settings name."""
         from parcelveil.reveal.desk import Desk
@@ -320,7 +332,10 @@ class Workspace:
             tokens = self.log.subjects.tokens(("waybill", number) for number in numbers)
             with self.store.transaction() as tx:
                 tx.erase_subjects(tokens)
-        self.store.settle()
+        try:
+            self.numbers.forget(numbers)
+        finally:
+            self.store.settle()
         return done
 
     def erase_before(self, day: date) -> list[date]:
@@ -330,7 +345,10 @@ class Workspace:
         count = sum(not row.destroyed_at and header.day < day for header, row in self.ring.headers())
         with self.log.begin() as batch:
             batch.append(Erased(time=batch.time, action="days", count=count))
-        return self.ring.destroy_before(day)
+        gone = self.ring.destroy_before(day)
+        zone = timezone(timedelta(minutes=self.settings.utc_offset_minutes))
+        self.numbers.forget_before(datetime(day.year, day.month, day.day, tzinfo=zone))
+        return gone
 
     def key_event(self, action: str, detail: str = "") -> None:
         """Log something about keys, before it happens."""
@@ -354,6 +372,8 @@ class Workspace:
             if "log" in self.__dict__:  # it was used: what it acknowledged is published now
                 with suppress(ParcelveilError):  # or by the next command: nobody shall lose an answer over it
                     self.log.close()
+            if "numbers" in self.__dict__:
+                self.numbers.close()
         finally:
             self.store.close()
 
@@ -364,6 +384,13 @@ def engine(uri: str) -> Engine:
     if scheme != "local" or not (threads == "" or threads.isdecimal()):
         raise WorkspaceError("no engine {uri}", hint='write engine = "local:"', uri=uri)
     return LocalEngine(int(threads) if threads else None)
+
+
+def virtual_number(folder: Path, uri: str, clock: Clock) -> VirtualNumber | None:
+    """``simulator:NAME``: a file in the folder; None for ``""``."""
+    from parcelveil.adapt.virtual_simulator import VirtualSimulator
+
+    return VirtualSimulator(_path(folder, uri, "simulator"), clock) if uri else None
 
 
 def _path(folder: Path, uri: str, scheme: str) -> Path:

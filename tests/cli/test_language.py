@@ -28,6 +28,8 @@ SPOKEN = sorted(
         *(PACKAGE / "intake").glob("work*.py"),
         PACKAGE / "event.py",
         PACKAGE / "adapt" / "sealed_files.py",
+        PACKAGE / "adapt" / "virtual_simulator.py",
+        *(PACKAGE / "label" / f"{name}.py" for name in ("bindings", "numbers")),
         *(
             PACKAGE / "cli" / f"{name}.py"
             for name in (
@@ -36,6 +38,7 @@ SPOKEN = sorted(
                     "audit",
                     "audit_read",
                     "demo",
+                    "label_numbers",
                     "log_source",
                     "output",
                     "policy",

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from cli.conftest import Desk
@@ -28,6 +29,15 @@ def test_a_courier_sees_his_own_parcel_with_a_receipt(office: Office) -> None:
     assert office.run("audit", "verify", "--receipt", "r").code == 0
     assert "c2sp.org/tlog-proof@v1" in receipt.read_text()
     assert not [name for name in office.desk.names() if name.endswith(".part")]
+
+
+def test_a_parcel_that_was_sealed_before_a_column_was_added(office: Office) -> None:
+    day = Path("acme/sealed/day.parquet")
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(day).drop_columns(["pay_type"]), day)
+    ran = office.look(OWN)
+    assert ran.code == 0, ran.err
+    assert NAME in ran.text
+    assert PHONE in ran.text
 
 
 def test_t6_others_parcels_and_unknown_ones_stay_shut(office: Office) -> None:

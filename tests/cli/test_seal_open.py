@@ -204,6 +204,57 @@ def test_rewrap_a_file(desk: Desk, orders: Path) -> None:
     desk.run("rewrap", "orders.sealed.parquet").refused(2, "where shall")
 
 
+def before_pay_type(file: str, out: str) -> None:
+    """``file`` as a version wrote it that had no column ``pay_type``."""
+    table = pyarrow.parquet.read_table(file)
+    pyarrow.parquet.write_table(table.drop_columns(["pay_type"]), out)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_file_sealed_before_a_column_was_added_opens_and_is_rewrapped(desk: Desk, orders: Path, kind: str) -> None:
+    desk.sealed("orders.csv")
+    before_pay_type("orders.sealed.parquet", "old.parquet")
+    if kind != "parquet":
+        names = pyarrow.parquet.read_schema("old.parquet").names
+        desk.sealed("orders.csv", "-o", f"whole.{kind}")
+        if kind == "csv":
+            rows = [dict(row) for row in csv.DictReader(io.StringIO(Path("whole.csv").read_text("utf-8-sig")))]
+            with Path("old.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, names, extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(rows)
+        else:
+            lines = [json.loads(line) for line in Path("whole.jsonl").read_text("utf-8").splitlines()]
+            kept = [{name: row[name] for name in row if name in names} for row in lines]
+            Path("old.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+    assert opened(desk, f"old.{kind}") == PEOPLE
+    assert desk.run("keys", "rotate", "--day", "2026-05-03").code == 0
+    assert desk.run("rewrap", f"old.{kind}", "-o", "new.parquet").code == 0
+    assert opened(desk, "new.parquet") == PEOPLE
+    assert "pay_type" not in pyarrow.parquet.read_schema("new.parquet").names
+    # What was opened is a table of ours, and is sealed again under the schema of today.
+    desk.run("open", "new.parquet", "-o", "clear.parquet")
+    desk.sealed("clear.parquet", "-o", "again.parquet")
+    assert pyarrow.parquet.read_table("again.parquet")["pay_type"].null_count == len(PEOPLE)
+    assert opened(desk, "again.parquet") == PEOPLE
+
+
+def test_how_the_freight_is_paid_is_kept_as_a_code_and_nothing_else(desk: Desk) -> None:
+    words = ("寄付", "到 付", "找王小明要")
+    rows = [",".join((*row, word)) for row, word in zip(ROWS, words, strict=True)]
+    Path("orders.csv").write_text("\n".join((",".join((*HEADER, "付款方式")), *rows)) + "\n", "utf-8")
+    ran = desk.sealed("orders.csv")
+    assert "warning: pay_type.unrecognised (1)" in ran.err
+    assert "not taken over" not in ran.err
+    sealed = pyarrow.parquet.read_table("orders.sealed.parquet")
+    assert sealed["pay_type"].to_pylist() == ["prepaid", "collect", None]
+    assert "王小明".encode() not in (desk.folder / "orders.sealed.parquet").read_bytes()
+    shown = desk.run("inspect", "orders.csv")
+    assert "付款方式" in shown.text
+    assert "prepaid, collect" in shown.text
+    assert "王小明" not in shown.text + ran.err
+
+
 def test_rewrap_leaves_out_what_was_erased(desk: Desk, orders: Path) -> None:
     desk.sealed("orders.csv")
     desk.run("erase", "waybill", "YT1", "--yes")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import tomllib
+from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
@@ -162,3 +164,9 @@ def test_a_table_of_ours_from_before_the_column_is_still_ours() -> None:
     assert codes(taken) == [None] * 50
     # Untouched otherwise: read over again, addresses that name their district twice would change.
     assert taken.batch.drop_columns(["pay_type"]).equals(batch.drop_columns(["pay_type"]))
+
+
+def test_labels_have_words_for_each_code() -> None:
+    words = tomllib.loads(files("parcelveil.label").joinpath("layouts/words.toml").read_text("utf-8"))
+    assert set(words["pay_type"]) == set(PAY_TYPES)
+    assert all(set(named) >= {"zh", "en"} for named in words["pay_type"].values())

@@ -23,6 +23,7 @@ from parcelveil.seal import kernel
 from parcelveil.seal.epoch import Epoch, EpochHeader, epoch_id
 from parcelveil.seal.kernel import SealKeys, open_batch, open_rows, seal_batch
 from parcelveil.seal.pseudonym import PseudonymKey, Pseudonyms
+from parcelveil.seal.token import LabelKey, LabelKeys
 from parcelveil.seal.tree import Tree
 from parcelveil.waybill import WAYBILL, kind_of, personal_fields
 
@@ -50,6 +51,7 @@ def keys_of(*epochs: Epoch) -> SealKeys:
         Pseudonyms(months),
         480,
         NUMBER,
+        labels=LabelKeys({202611: LabelKey(bytes(32), tenant, 202611)}),
     )
 
 

@@ -14,6 +14,7 @@ from parcelveil.seal import kernel
 from parcelveil.seal.epoch import Epoch, EpochHeader, field_context, field_tweak
 from parcelveil.seal.pseudonym import PseudonymKey, Pseudonyms, normalised
 from parcelveil.seal.siv import Siv, as_rows, xor
+from parcelveil.seal.token import LabelKey, LabelKeys
 from parcelveil.seal.tree import Tree, leaf_of_row
 from parcelveil.waybill import WAYBILL
 
@@ -36,8 +37,9 @@ def epoch() -> Epoch:
 def _keys(epoch: Epoch) -> kernel.SealKeys:
     secret = PseudonymKey(examples.PSEUDONYM_SECRET, examples.TENANT, examples.PURPOSE, examples.PERIOD)
     months = Pseudonyms({examples.PERIOD: secret})
+    labels = LabelKeys({examples.PERIOD: LabelKey(bytes(32), examples.TENANT, examples.PERIOD)})
     return kernel.SealKeys(
-        examples.TENANT, {epoch.header.epoch: epoch}, {20780: epoch.header.epoch}, months, 480, 20780
+        examples.TENANT, {epoch.header.epoch: epoch}, {20780: epoch.header.epoch}, months, 480, 20780, labels=labels
     )
 
 

@@ -28,7 +28,7 @@ from parcelveil.simulate.draw import Draw, quantile_table, scatter, weighted
 from parcelveil.simulate.lexicon import facts, word_lists
 from parcelveil.simulate.parcels import merchant_shares, s10_check_digits
 from parcelveil.simulate.people import ID_REGIONS, family_names
-from parcelveil.waybill import WAYBILL
+from parcelveil.waybill import PAY_TYPES, WAYBILL
 
 ROWS = 60_000
 
@@ -84,6 +84,12 @@ def test_one_seed_gives_the_same_bytes() -> None:
             "e9b923f6a61954a447f4d6479c01820e4d1285f82a16112440530e53fac416ad",
         ),
         (("to_name", "to_phone", "to_address"), "409746cceee50614db25e3591e052a7e9cbb1dbd2dcd3004cd514f6905bde977"),
+        # Drawn behind all others: these are what they were before pay_type came.
+        (
+            ("sort_code", "route_id", "note", "cod_minor"),
+            "746606966f2b10c455ab3461c56be2058463d82c5c3ecf40e9f3d0c2e1dc834f",
+        ),
+        (("pay_type",), "8866f43c1f8bc3c8c702784179ecc64e045eb9467f998ea114ed594bcc5d425c"),
     ],
 )
 def test_seed_zero_is_pinned(names: tuple[str, ...], digest: str) -> None:
@@ -403,6 +409,17 @@ def test_quantities_have_their_quantiles(day: pa.Table) -> None:
     assert pieces == pytest.approx(np.array(facts()["parcel"]["items"]["pieces_1_to_5"]), abs=0.006)
     for category, wanted in assumed["category"]:
         assert share(pc.equal(day.column("goods_category"), category)) == pytest.approx(wanted / 0.99, abs=0.01)
+
+
+def test_freight_is_paid_by_the_assumed_shares_and_at_the_start_when_it_goes_abroad(day: pa.Table) -> None:
+    shares = dict(facts()["parcel"]["assumed"]["pay_type"])
+    assert sorted(shares) == sorted(PAY_TYPES)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    abroad = pc.equal(day.column("to_country"), "US")
+    home = day.filter(pc.invert(abroad)).column("pay_type")
+    for code, wanted in shares.items():
+        assert share(pc.equal(home, code)) == pytest.approx(wanted, abs=0.008)
+    assert set(day.filter(abroad).column("pay_type").to_pylist()) == {"prepaid"}
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=40))

@@ -27,6 +27,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ MOST_PAIRS = 200
 _FIRST_EXTENSION, _EXTENSIONS = 1000, 9000
 _TRIES = 16  # at random, before the free ones are counted out
 _WAIT_SECONDS = 30
+_UNBOUND = 1  # in the column ended; 0 stands for what lives, 2 for what has expired
 _DAY = timedelta(days=1)
 
 _SCHEMA = """
@@ -64,6 +66,7 @@ CREATE TABLE IF NOT EXISTS binding (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS binding_key ON binding (key);
 CREATE INDEX IF NOT EXISTS binding_expires ON binding (expires);
+CREATE INDEX IF NOT EXISTS binding_living ON binding (expires) WHERE ended = 0;
 CREATE UNIQUE INDEX IF NOT EXISTS binding_extension ON binding (number, extension) WHERE extension <> '';
 CREATE UNIQUE INDEX IF NOT EXISTS binding_a ON binding (number, a) WHERE extension = '' AND ended = 0;
 CREATE UNIQUE INDEX IF NOT EXISTS binding_b ON binding (number, b) WHERE extension = '' AND ended = 0;
@@ -74,7 +77,7 @@ _COLUMNS = "bind_id, key, model, number, extension, expires, ended, a, b"
 class VirtualSimulator:
     """See the module. ``numbers``: how many X each pool has. Its ``repr`` shows the path only."""
 
-    steps = STEPS
+    steps: tuple[int, ...] = STEPS
 
     def __init__(self, path: Path | None, clock: Clock, *, numbers: int = 100) -> None:
         self._path, self._clock, self._turn = path, clock, threading.RLock()
@@ -92,13 +95,25 @@ class VirtualSimulator:
             raise self._unusable(error) from None
 
     def _begin(self) -> bytes:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (os.urandom(32),))
         value: bytes = self._db.execute("SELECT value FROM secret").fetchone()[0]
         return value
+
+    def _write_ahead(self) -> None:
+        """Turn to a write-ahead log; SQLite does not wait by itself while another process opens the same new file."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
 
     def __repr__(self) -> str:
         return f"<VirtualSimulator {self._path or 'in memory'}>"
@@ -143,9 +158,9 @@ class VirtualSimulator:
             old = self._one("key = ? AND ended = 0 AND expires > ?", request.key, now)
             if old is not None:
                 return self._same(old, request, now)
-            self._db.execute("DELETE FROM binding WHERE expires < ?", (now - REST_DAYS * _MICROS_DAY,))
+            self._sweep(now)
             bind_id = f"sim-{secrets.token_hex(8)}"
-            number, extension, a, b = self._free(bind_id, request, now)
+            number, extension, a, b = self._free(bind_id, request)
             row = (bind_id, request.key, request.model, number, extension, expires, 0, a, b)
             self._db.execute("INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             return _binding(row, now)
@@ -228,10 +243,15 @@ class VirtualSimulator:
             )
         return _binding(row, now)
 
-    def _free(self, bind_id: str, request: NumberRequest, now: int) -> tuple[str, str, bytes, bytes]:
+    def _sweep(self, now: int) -> None:
+        """Forget whom expired bindings reached, and give back numbers that have rested."""
+        self._db.execute("UPDATE binding SET ended = 2, a = x'', b = x'' WHERE ended = 0 AND expires <= ?", (now,))
+        self._db.execute("DELETE FROM binding WHERE expires < ?", (now - REST_DAYS * _MICROS_DAY,))
+
+    def _free(self, bind_id: str, request: NumberRequest) -> tuple[str, str, bytes, bytes]:
         """A number that is free for this request, its extension, and what is kept of the phones."""
         if request.peer is not None:
-            return self._free_pair(request.phone, request.peer, now)
+            return self._free_pair(request.phone, request.peer)
         kept = self._sealed(bind_id, request.phone.value)
         for _ in range(_TRIES):
             number, extension = secrets.choice(self._extended), f"{_FIRST_EXTENSION + secrets.randbelow(_EXTENSIONS)}"
@@ -244,9 +264,8 @@ class VirtualSimulator:
                 return number, secrets.choice(sorted(free)), kept, b""
         raise _used_up()
 
-    def _free_pair(self, phone: Secret, peer: Secret, now: int) -> tuple[str, str, bytes, bytes]:
+    def _free_pair(self, phone: Secret, peer: Secret) -> tuple[str, str, bytes, bytes]:
         """An X on which neither phone occurs, on either side."""
-        self._db.execute("UPDATE binding SET ended = 1, a = x'', b = x'' WHERE ended = 0 AND expires <= ?", (now,))
         for number in self._pairing:
             a, b = self._sealed(number, phone.value), self._sealed(number, peer.value)
             pairs = "SELECT count(*), coalesce(max(a IN (?, ?) OR b IN (?, ?)), 0) FROM binding WHERE number = ? AND ended = 0"
@@ -277,5 +296,5 @@ def _binding(row: tuple[Any, ...], now: int) -> NumberBinding:
         number=number,
         extension=extension,
         expires_at=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=expires),
-        state="unbound" if ended else "bound" if expires > now else "expired",
+        state="unbound" if ended == _UNBOUND else "bound" if expires > now else "expired",
     )

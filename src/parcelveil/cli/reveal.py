@@ -267,7 +267,8 @@ def load_work(
 
     Example: parcelveil reveal load-work scans-2026-11-24.csv
 
-    Loading a file twice changes nothing; late events never override newer ones. See docs/work-events.md.
+    Loading a file twice changes nothing; late events never override newer ones. See docs/work-events.md. Where virtual
+    numbers are set up, those of parcels on their way are extended, and those of delivered ones end in time.
 
     Parameters
     ----------
@@ -278,11 +279,13 @@ def load_work(
     json
         Summary as one JSON object on standard output.
     """
+    from parcelveil.cli.label_numbers import keep_after_load
     from parcelveil.cli.work import load
 
     if not files:
         raise UsageError("which files?", hint="parcelveil reveal load-work FILE…")
     with (where or Where()).open() as workspace:
         facts, lines = load(list(files), map, workspace)
-    summary(facts, lines, as_json=json)
+        numbers, told = keep_after_load(workspace)
+    summary({**facts, **numbers}, [*lines, *told], as_json=json)
     return EXIT_REJECTS if facts["rejected"] else 0

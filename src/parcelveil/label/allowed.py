@@ -17,6 +17,7 @@ nothing is trusted: no mask that shows more than GB/T 41833-2022 allows, and no 
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 
 from parcelveil.intake.divisions import divisions
@@ -29,14 +30,15 @@ _NAME = re.compile(rf"(?:{_LETTER}|[\u3400-\u9fff]{{2}})?\*{{2,}}")
 _PHONE = re.compile(r"(?:\+?[0-9]{1,4})?-?\*{6,}[0-9]{0,2}(?:-\*{2,})?")
 _SHOWN_DIGITS = 5
 _ROAD_NUMBER = re.compile(r"[0-9]{1,4}[号號](?=\*\*$)")
-_AREA = re.compile(rf"(?:{_LETTER}|[ '’.,()（）·\-])+")
+_AREA_SIGNS = frozenset(" '’.,()（）·-")
 _LONGEST_AREA = 48
 _BELOW_ROAD = re.compile(
     r"[0-9〇零一二三四五六七八九十A-Za-z](?:号楼|[幢栋棟座楼樓室房层層]|单元|單元)|(?:路|街道?|大道)[0-9一二三四五六七八九十]+[号號弄]"
 )
 _CODE = re.compile(r"[0-9A-Za-z\u3400-\u9fff](?:[0-9A-Za-z\u3400-\u9fff ._/\-]{0,22}[0-9A-Za-z\u3400-\u9fff])?")
 _WAYBILL = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z-]{3,30})[0-9A-Za-z]")
-_MOBILE = re.compile(r"(?<![0-9])(?:86)?1[3-9][0-9]{9}(?![0-9])")
+#: Together or in the groups in which people write it: 151-003 004 05 is a sort code.
+_MOBILE = re.compile(r"(?<![0-9])(?:86[ -]?)?1[3-9][0-9][ .-]?[0-9]{4}[ .-]?[0-9]{4}(?![0-9])")
 _MONEY = re.compile(r"[A-Z]{3}")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -62,7 +64,8 @@ def road(mask: str) -> str | None:
 def area(part: str) -> str | None:
     """One part of an area (a city, a town): letters only, nothing below the road."""
     part = " ".join(part.split())
-    if len(part) <= _LONGEST_AREA and _AREA.fullmatch(part) and not _BELOW_ROAD.search(part):
+    letters = all(unicodedata.category(char)[0] in "LM" or char in _AREA_SIGNS for char in part)
+    if 0 < len(part) <= _LONGEST_AREA and letters and not _BELOW_ROAD.search(part):
         return part
     return part if part in _gazetteer() else None  # 三栋镇 is a town
 
@@ -70,7 +73,9 @@ def area(part: str) -> str | None:
 @cache
 def _gazetteer() -> frozenset[str]:
     levels = divisions()
-    return frozenset(name for level in (levels.cities, levels.districts, levels.towns) for name in level.names.tolist())
+    return frozenset(
+        name for level in (levels.cities, levels.districts, levels.towns) for name in level.names.tolist() if name
+    )
 
 
 def code(text: str) -> str | None:
@@ -89,9 +94,10 @@ def currency(text: str) -> str | None:
 
 
 def personal_number(text: str) -> bool:
-    """Whether ``text`` holds what is a mainland mobile number or resident id, blanks and hyphens taken out."""
-    plain = re.sub(r"[\s\-./_]", "", text)
-    return bool(_MOBILE.search(plain)) or any(_is_id(m[0]) for m in re.finditer(r"(?<![0-9])[0-9]{17}[0-9Xx]", plain))
+    """Whether ``text`` holds what is a mainland mobile number or a resident id, blanks and hyphens or not."""
+    plain = re.sub(r"[ .-]", "", text)
+    ids = (match[0] for match in re.finditer(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])", plain))
+    return bool(_MOBILE.search(text)) or any(map(_is_id, ids))
 
 
 def _is_id(text: str) -> bool:

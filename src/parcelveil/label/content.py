@@ -53,7 +53,7 @@ class Content(NamedTuple):
     waybill_no: str
     token: str
     fields: dict[str, str]
-    public: frozenset[str]  # texts that are nobody's: areas, codes; a clear value that equals one is no leak
+    public: frozenset[str]  # areas and words of the layout: a clear value that is part of one is no leak
 
 
 class Refused(NamedTuple):
@@ -177,9 +177,7 @@ def _content(values: dict[str, object], job: Job, row: int, serial: int) -> Cont
         "serial": f"{job.serial}-{serial:05d}",
         "station": job.station,
     }
-    public = frozenset(
-        text for name, text in fields.items() if text and not name.endswith(("_name", "_phone", "_road"))
-    )
+    public = frozenset(fields[name] for name in ("to_area", "from_area", *TRANSLATED) if len(fields[name]) > 1)
     return Content(row, number, token, fields, public)
 
 

@@ -6,8 +6,8 @@
     Fitted(size=8.5, lines=['浙江省 杭州市', '西湖区', '北山街道'])
 
 Widths and heights are in points, sizes too. A line breaks at blanks, so that a place name or a mask like
-``138******78`` stays whole. Only a word that is wider than the box by itself is broken, between any two characters, but
-not before stars or closing punctuation.
+``138******78`` stays whole. Only a word that is wider than the box even at the smallest size is broken, between any two
+characters, but not before stars or closing punctuation.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def fit(
         None when it does not fit even at the smallest size.
     """
     widest = max(map(measure, texts), default=0.0)
+    longest_word = max((measure(word) for text in texts for word in text.split()), default=0.0)
 
     def at(step: int) -> Fitted | None:
         size = max(float(sizes[1]), sizes[0] - step * _STEP)
@@ -52,6 +53,8 @@ def fit(
             return None
         if widest <= width / size:
             return Fitted(size, list(texts))
+        if longest_word > width / size and size > sizes[1]:
+            return None  # rather smaller than broken
         lines = [line for text in texts for line in wrap(text, width / size, measure)]
         return Fitted(size, lines) if len(lines) <= most else None
 

@@ -21,13 +21,14 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from parcelveil.label import codes
-from parcelveil.label.compose import DOTS, Page, Press
+from parcelveil.label.compose import DOTS, QUIET, Page, Press
 from parcelveil.label.pdf import Chunk
 from parcelveil.label.problems import Problem
-from parcelveil.label.raster import Image, Raster
+from parcelveil.label.raster import THRESHOLD, Image, Raster
 from parcelveil.waybill import kind_of, personal_fields
 
 _KINDS = {"barcode": "Code128", "qr": "QRCode", "mark": "DataMatrix"}
@@ -40,6 +41,9 @@ class Clear(NamedTuple):
 
     values: Mapping[str, tuple[tuple[str, str], ...]]  # waybill -> (kind, comparable value)
     phones: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"<Clear {len(self.values)} waybills>"
 
     @classmethod
     def of(cls, batches: Sequence[pa.RecordBatch]) -> Clear:
@@ -58,11 +62,9 @@ class Clear(NamedTuple):
 
     def found(self, page: Page, texts: Sequence[str]) -> str | None:
         """The kind of a clear value that ``texts`` (text layer, codes, information) hold; None when they hold none."""
-        public = {comparable(text) for text in page.content.public}
-        joined = "\n".join(comparable(text) for text in texts)
-        bare = joined
-        for text in sorted(public, key=len, reverse=True):  # what is said publicly of the parcel is no leak of it
-            bare = bare.replace(text, "\n")
+        bare = "\n".join(comparable(text) for text in texts)
+        for text in sorted(map(comparable, page.content.public), key=len, reverse=True):
+            bare = bare.replace(text, "\n")  # who is called like the town is not betrayed by its name
         for kind, value in self.values.get(page.content.waybill_no, ()):
             if len(value) > 1 and value in bare and not (kind == "address" and _only_road(value, page)):
                 return kind
@@ -94,8 +96,8 @@ class Gate:
 
     def __init__(self, press: Press, clear: Clear | None = None) -> None:
         self._clear = clear
-        layout, dots = press.layout, DOTS[press.dpi]
-        self.width, self.height = round(layout.width_mm * dots), round(layout.height_mm * dots)
+        layout, self._dots = press.layout, DOTS[press.dpi]
+        self.width, self.height = round(layout.width_mm * self._dots), round(layout.height_mm * self._dots)
 
     def check(self, chunk: Chunk, pages: Sequence[Page]) -> tuple[list[Image], list[Problem | None]]:
         """Read a chunk back. Returns the picture of each page, and what stands against it, if anything does."""
@@ -111,7 +113,7 @@ class Gate:
     def _problem(self, page: Page, image: Image, layer: str, information: Sequence[str]) -> Problem | None:
         if information:
             return Problem("file.information")
-        if problem := read_back(page, image):
+        if problem := read_back(page, image) or self._covered(page, image):
             return problem
         if sorted("".join("".join(line.text.split()) for line in page.lines)) != sorted("".join(layer.split())):
             return Problem("text.changed")
@@ -119,6 +121,21 @@ class Gate:
             texts = [layer, *(symbol.text for symbol in page.symbols)]
             if kind := self._clear.found(page, texts):
                 return Problem("clear.shown", kind)
+        return None
+
+    def _covered(self, page: Page, image: Image) -> Problem | None:
+        """A bar code can be read from a strip of it; ours have to be whole, with their quiet zones, dot by dot."""
+        for symbol in page.symbols:
+            dots = round(symbol.module * self._dots)
+            x, y, high = (round(length * self._dots) for length in (symbol.x, symbol.y, symbol.height))
+            bits = np.broadcast_to(symbol.bits, (1, symbol.bits.size)) if symbol.bits.ndim == 1 else symbol.bits
+            wanted = bits.repeat(dots, axis=1).repeat(high // len(bits), axis=0)
+            quiet = QUIET[symbol.kind] * dots
+            wanted = np.pad(wanted, ((0, 0) if symbol.kind == "barcode" else (quiet, quiet), (quiet, quiet)))
+            top = y if symbol.kind == "barcode" else y - quiet
+            shown = image[top : top + len(wanted), x - quiet : x - quiet + wanted.shape[1]] < THRESHOLD
+            if not np.array_equal(shown, wanted):
+                return Problem("code.covered", _KINDS[symbol.kind])
         return None
 
 

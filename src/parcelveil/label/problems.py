@@ -38,6 +38,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "text.long": ("{detail} of {waybill} does not fit its place on the label", _LAYOUT_HINT),
     "code.wide": ("the bar code of {waybill} is wider than its place", "use a wider layout"),
     "code.unreadable": ("the {detail} of {waybill} cannot be read back from the label", _BUG_HINT),
+    "code.covered": ("the {detail} of {waybill} is covered or cut", _BUG_HINT),
     "code.strange": ("the label of {waybill} has more codes on it than were drawn", "take codes out of the logo"),
     "text.changed": ("the label of {waybill} does not say what was set", _BUG_HINT),
     "file.information": ("the file of labels says something about itself", _BUG_HINT),

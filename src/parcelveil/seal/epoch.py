@@ -74,6 +74,11 @@ class EpochHeader(msgspec.Struct, frozen=True):
     salt: bytes  # 16 random bytes; makes the public permutations of the tree
     commitment: bytes  # HMAC-SHA-256, 32 bytes
 
+    @classmethod
+    def of(cls, stored: bytes) -> Self:
+        """The header that is stored as JSON."""
+        return msgspec.json.decode(stored, type=cls)
+
     @property
     def day(self) -> date:
         return day_of(self.epoch)

@@ -272,7 +272,7 @@ def values_in(batch: pa.RecordBatch, fields: Sequence[str]) -> int:
 
 def clear_schema(schema: pa.Schema) -> pa.Schema:
     """The schema that opening batches of the sealed ``schema`` gives."""
-    companions = {f(field.name) for field in personal_fields(schema) for f in (mask_name, pseudonym_name)} | {LABEL_TOKEN}
+    companions = {LABEL_TOKEN, *(f(x.name) for x in personal_fields(schema) for f in (mask_name, pseudonym_name))}
     fields = [
         pa.field(f.name, pa.string(), metadata=f.metadata) if kind_of(f) else f
         for f in schema

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -38,6 +37,8 @@ from parcelveil.ports import Clock, EpochRow, KeyStore, PseudonymRow, Store, Tra
 from parcelveil.seal.epoch import Epoch, EpochHeader, day_of, epoch_id, generation_of
 from parcelveil.seal.kernel import SealKeys
 from parcelveil.seal.pseudonym import PseudonymKey, Pseudonyms, period_of
+from parcelveil.seal.token import PURPOSE as LABEL
+from parcelveil.seal.token import LabelKey, LabelKeys, read
 
 _DATA_KEY_BYTES = 64
 _DAY_ZERO = date(1970, 1, 1)
@@ -46,6 +47,8 @@ FIRST_DAY = date(2000, 1, 1)
 _DAYS_AHEAD = 2
 #: The period of secrets that stay.
 FOR_GOOD = 0
+#: Secrets of each month that sealing needs.
+_SEALING = ("search", LABEL)
 
 
 class Erasure(NamedTuple):
@@ -54,20 +57,6 @@ class Erasure(NamedTuple):
     waybills: int  # numbers asked for
     epochs: int  # epochs in which at least one of them was still alive
     kek_version: int  # the version that is in force now; all earlier ones are destroyed
-
-
-class Drawn:
-    """A count of values that a log entry stands behind: the kernel spends it, and gets no value beyond it."""
-
-    def __init__(self, values: int) -> None:
-        self._left = values
-        self._turn = threading.Lock()
-
-    def __call__(self, values: int) -> None:
-        with self._turn:
-            if values > self._left:
-                raise KeyAccessError("more values were to be opened than were logged", hint="nothing was opened")
-            self._left -= values
 
 
 class KeyRing:
@@ -81,6 +70,7 @@ class KeyRing:
         self._pseudonym_rows: dict[tuple[str, int], PseudonymRow] = {}
         self._epochs: dict[int, Epoch] = {}
         self._pseudonym_keys: dict[tuple[str, int], PseudonymKey] = {}
+        self._label_keys: dict[int, LabelKey] = {}
         self._secrets: dict[tuple[str, int], bytes] = {}
         self._version = 0
         self.refresh()
@@ -121,6 +111,7 @@ class KeyRing:
         self._version, self._rows, self._pseudonym_rows = version, rows, pseudonym_rows
         alive = {key for key, row in self._pseudonym_rows.items() if not row.destroyed_at}
         self._pseudonym_keys = {k: v for k, v in self._pseudonym_keys.items() if k in alive}
+        self._label_keys = {p: v for p, v in self._label_keys.items() if (LABEL, p) in alive}
         self._secrets = {k: v for k, v in self._secrets.items() if k in alive}
 
     def _live(
@@ -157,7 +148,7 @@ class KeyRing:
 
     def headers(self) -> list[tuple[EpochHeader, EpochRow]]:
         """All epochs there ever were, oldest first. Public: no key is used."""
-        return [(_header(self._rows[number]), self._rows[number]) for number in sorted(self._rows)]
+        return [(EpochHeader.of(row.header), row) for _, row in sorted(self._rows.items())]
 
     @property
     def known(self) -> Set[int]:
@@ -172,7 +163,7 @@ class KeyRing:
     def _epoch(self, number: int) -> Epoch:
         if number not in self._epochs:
             row = self._rows[number]
-            header = _header(row)
+            header = EpochHeader.of(row.header)
             data_key = self._keys.unwrap(self._version, row.wrapped_key, self._context("epoch", number))
             try:
                 state = AESSIV(data_key).decrypt(row.state, [header.canonical()])
@@ -189,7 +180,7 @@ class KeyRing:
     def open_keys(self, epochs: Iterable[int], *, meter: Callable[[int], None] | None = None) -> SealKeys:
         """Keys that open values of ``epochs``; those unknown or destroyed are left out.
 
-        Every opening is counted durably before it happens: by ``meter`` (a :class:`Drawn`, when the count stands in
+        Every opening is counted durably before it happens: by ``meter`` (a :class:`~parcelveil.seal.meter.Drawn`, when the count stands in
         the transaction of a log entry), else by :meth:`draw`, which no log entry stands behind. ``audit reconcile``
         sees the difference.
         """
@@ -222,22 +213,24 @@ class KeyRing:
         wanted = sorted({int(day) for day in days} | {default})
         wanted = [d for d in wanted if (FIRST_DAY - _DAY_ZERO).days <= d <= self.today() + _DAYS_AHEAD]
         current = self._current()
-        periods = {period_of(day) for day in wanted}
-        if any(day not in current for day in wanted) or any(("search", p) not in self._pseudonym_rows for p in periods):
+        secrets = {(purpose, period_of(day)) for purpose in _SEALING for day in wanted}
+        if any(day not in current for day in wanted) or secrets - self._pseudonym_rows.keys():
             with self._store.transaction() as tx:
                 self._load(tx)
                 current = self._current()
                 for day in wanted:
                     if day not in current:
                         tx.put_epoch(self._row(Epoch.new(self.tenant, epoch_id(_DAY_ZERO + timedelta(days=day)))))
-                for period in periods:
-                    self._ensure_pseudonym_key(tx, "search", period)
+                for purpose, period in sorted(secrets):
+                    self._ensure_pseudonym_key(tx, purpose, period)
                 self._load(tx)
             current = self._current()
         live = {day: current[day] for day in wanted if not self._rows[current[day]].destroyed_at}
-        pseudonyms = Pseudonyms({p: self.pseudonym_key("search", p) for p in sorted({period_of(d) for d in live})})
+        periods = sorted({period_of(day) for day in live})
+        pseudonyms = Pseudonyms({p: self.pseudonym_key("search", p) for p in periods})
+        labels = LabelKeys({p: self._label_key(p) for p in periods})
         epochs = {number: self._epoch(number) for number in live.values()}
-        return SealKeys(self.tenant, epochs, live, pseudonyms, self._offset_minutes, default, self.draw)
+        return SealKeys(self.tenant, epochs, live, pseudonyms, self._offset_minutes, default, self.draw, labels)
 
     def _current(self) -> dict[int, int]:
         """The newest generation of each day."""
@@ -265,6 +258,19 @@ class KeyRing:
         if key not in self._pseudonym_keys:
             self._pseudonym_keys[key] = PseudonymKey(self.secret(purpose, period), self.tenant, purpose, period)
         return self._pseudonym_keys[key]
+
+    def _label_key(self, period: int) -> LabelKey:
+        if period not in self._label_keys:
+            self._label_keys[period] = LabelKey(self.secret(LABEL, period), self.tenant, period)
+        return self._label_keys[period]
+
+    def open_token(self, text: str) -> str | None:
+        """The waybill number in a label's token; None for whatever is no token of a live key. Makes no key."""
+        token = read(text)
+        row = self._pseudonym_rows.get((LABEL, token.period)) if token else None
+        if token is None or row is None or row.destroyed_at:
+            return None
+        return self._label_key(token.period).number_of(token)
 
     def periods(self, purpose: str) -> list[int]:
         """The periods of which ``purpose`` has a key, oldest first."""
@@ -392,7 +398,3 @@ def _of_another_time(version: int) -> KeyAccessError:
         hint="an older state or another key file was put here, or the state was edited: put the newest back; no key was destroyed",
         version=version,
     )
-
-
-def _header(row: EpochRow) -> EpochHeader:
-    return msgspec.json.decode(row.header, type=EpochHeader)

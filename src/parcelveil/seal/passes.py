@@ -201,18 +201,17 @@ def write_base32(out: Bytes, starts: npt.NDArray[np.int32], rows: Bytes) -> None
     flat, width = rows.reshape(-1), np.uint64(rows.shape[1])
     for row in range(len(starts)):
         place, source = np.uint64(starts[row]), np.uint64(row) * width
-        bits, held = np.uint64(0), np.uint64(0)
-        for position in range(width):
-            bits = (bits << np.uint64(8)) | np.uint64(flat[source + position])
-            held += np.uint64(8)
-            while held >= 5:
-                held -= np.uint64(5)
-                digit = (bits >> held) & np.uint64(31)
-                out[place] = digit + np.uint64(65) if digit < 26 else digit + np.uint64(24)
-                place += np.uint64(1)
-        if held:
-            digit = (bits << (np.uint64(5) - held)) & np.uint64(31)
-            out[place] = digit + np.uint64(65) if digit < 26 else digit + np.uint64(24)
+        stop = source + width
+        while source < stop:
+            bits, size = np.uint64(0), min(np.uint64(5), stop - source)
+            for position in range(size):
+                bits |= np.uint64(flat[source + position]) << (np.uint64(32) - np.uint64(8) * position)
+            digits = np.uint64(8) if size == 5 else (size * np.uint64(8) + np.uint64(4)) // np.uint64(5)
+            for position in range(digits):
+                digit = np.uint8(bits >> (np.uint64(35) - np.uint64(5) * position)) & np.uint8(31)
+                out[place + position] = digit + (np.uint8(65) if digit < 26 else np.uint8(24))
+            place += digits
+            source += size
 
 
 @compiled
