@@ -65,7 +65,7 @@ def test_a_code_that_cannot_be_read(kind: str, name: str) -> None:
 def test_text_over_a_code() -> None:
     def scribbled(page: Page) -> Page:
         (bars,) = [symbol for symbol in page.symbols if symbol.kind == "barcode"]
-        over = [Line(bars.x, bars.y + n, 30, "■■■■", 40, False) for n in range(0, 16)]
+        over = [Line(bars.x, bars.y + n, 30, "■■■■", 40, False) for n in range(16)]
         return page._replace(lines=[*page.lines, *over])
 
     assert checked(scribbled) == Problem("code.covered", "Code128"), "it can be read from what is left of it"

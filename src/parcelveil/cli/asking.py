@@ -128,6 +128,21 @@ class What:
 
 def waybills(words: tuple[str, ...]) -> tuple[str, ...]:
     """The waybill numbers that were given; ``-`` reads them from standard input, one a line. Raises UsageError."""
+    found = _given(words)
+    if not found:
+        raise UsageError("which waybills?", hint="give their numbers, or - for standard input")
+    return found
+
+
+def tokens(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The tokens that were scanned; ``-`` reads them from standard input, one a line. Raises UsageError."""
+    found = _given(words)
+    if not found:
+        raise UsageError("which labels?", hint="give the texts of their QR codes, or - for standard input")
+    return found
+
+
+def _given(words: tuple[str, ...]) -> tuple[str, ...]:
     from parcelveil.reveal.request import MOST_WAYBILLS
 
     found: list[str] = []
@@ -140,8 +155,6 @@ def waybills(words: tuple[str, ...]) -> tuple[str, ...]:
                 raise UsageError("more than {most} waybills at once", hint="ask in parts", most=MOST_WAYBILLS)
     else:
         found = [word.strip() for word in words if word.strip()]
-    if not found:
-        raise UsageError("which waybills?", hint="give their numbers, or - for standard input")
     return tuple(found)
 
 

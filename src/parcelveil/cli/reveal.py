@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from parcelveil.cli.asking import What, Who, refuse_words, sealed_source, stdin_bytes, waybills
+from parcelveil.cli.asking import tokens as given_tokens
 from parcelveil.cli.language import say
 from parcelveil.cli.output import fitted, listed, whole_file, writable_folder
 from parcelveil.cli.terminal import Where, summary
@@ -55,19 +57,69 @@ def reveal(
     json
         The whole answer as one JSON object on standard output.
     """
-    asked = waybills(numbers)
+    return _asked(waybills(numbers), what or What(), who or Who(), source, receipts, json, where, scanned=False)
+
+
+@app.command
+def scan(
+    *tokens: str,
+    what: What | None = None,
+    who: Who | None = None,
+    source: Annotated[list[str] | None, Parameter(name="--from")] = None,
+    receipts: str | None = None,
+    json: bool = False,
+    where: Where | None = None,
+) -> int:
+    """Look at the waybills whose labels were scanned: the token in a label's QR code says which, to the desk alone.
+
+    Example: parcelveil reveal scan AEBRO47TFSTMRNM3MNK2L4WV5SWL53SNLK6UNBYUXF2AUT4GY53LIRKHHE --as c-104 --outlet 310-A12 --device pda-7 --device-key pda-7.key
+
+    Scene and role are deliver and courier unless others are named. Of what is not opened, no waybill number is told.
+
+    Parameters
+    ----------
+    tokens
+        Texts of QR codes; - reads them from standard input, one a line, as scanners type them.
+    what
+        What is asked for.
+    who
+        Who asks.
+    source
+        Sealed Parquet or Arrow files or folders. Default: the workspace's folder 'sealed'.
+    receipts
+        Folder to write the receipts to, one file a log entry.
+    json
+        The whole answer as one JSON object on standard output.
+    """
+    chosen, asking = what or What(), who or Who()
+    chosen = replace(chosen, scene=chosen.scene or "deliver")
+    asking = replace(asking, role=asking.role or "courier")
+    return _asked(given_tokens(tokens), chosen, asking, source, receipts, json, where, scanned=True)
+
+
+def _asked(
+    numbers: tuple[str, ...],
+    what: What,
+    who: Who,
+    source: list[str] | None,
+    receipts: str | None,
+    json: bool,
+    where: Where | None,
+    *,
+    scanned: bool,
+) -> int:
     with (where or Where()).open() as workspace:
-        request = (what or What()).request(asked, who or Who(), workspace)
-        chosen = sealed_source(source, workspace)
+        request = what.request(numbers, who, workspace)
+        desk = workspace.desk(sealed_source(source, workspace))
         folder = writable_folder(receipts) if receipts else None  # before the look, which cannot be taken back
-        answers = workspace.desk(chosen).look(request)
-    _show(answers, request.fields, as_json=json)
+        answers = desk.scan(request) if scanned else desk.look(request)
+    _show(answers, request.fields, as_json=json, scanned=scanned)
     if folder is not None:
         _keep(answers, folder)
     return 0 if answers.opened else EXIT_NOT_OPENED
 
 
-def _show(answers: Answers, fields: tuple[str, ...], *, as_json: bool) -> None:
+def _show(answers: Answers, fields: tuple[str, ...], *, as_json: bool, scanned: bool = False) -> None:
     import msgspec
 
     if as_json:
@@ -81,11 +133,11 @@ def _show(answers: Answers, fields: tuple[str, ...], *, as_json: bool) -> None:
     ]
     if rows:
         print(fitted([say("waybill"), say("answer"), *shown], rows), flush=True)
-    for line in _remarks(answers):
+    for line in _remarks(answers, scanned=scanned):
         print(line, file=sys.stderr)
 
 
-def _remarks(answers: Answers) -> list[str]:
+def _remarks(answers: Answers, *, scanned: bool) -> list[str]:
     said = [answer.answer for answer in answers.answers]
     lines = [
         say("opened: {count} of {total}; log entries: {entries}").format(
@@ -96,7 +148,13 @@ def _remarks(answers: Answers) -> list[str]:
         lines.insert(0, say("nothing was found"))
     if "needs-approval" in said:
         lines.append(say("ask a second person to run: parcelveil reveal approve {id}").format(id=answers.approval))
-    elif set(said) & {"refused", "not-in-custody", "over-quota"} and "" not in {a.waybill for a in answers.answers}:
+    elif scanned and "no-such-token" in {answer.reason for answer in answers.answers}:
+        lines.append(say("no-such-token: no QR code of a label of yours, or one whose month was destroyed"))
+    elif (
+        not scanned
+        and set(said) & {"refused", "not-in-custody", "over-quota"}
+        and "" not in {a.waybill for a in answers.answers}
+    ):
         lines.append(say("'parcelveil policy explain' with the same words says why"))
     if answers.left is not None:
         lines.append(say("left today in this scene: {left}").format(left=answers.left))

@@ -95,6 +95,8 @@ class Press:
 
     def __init__(self, layout: Layout, font: FontSet, dpi: int = 203) -> None:
         self.layout, self.font, self.dpi = layout, font, dpi
+        #: Size of a page: whole dots, so that its picture is neither stretched nor squeezed.
+        self.width, self.height = self.snapped(layout.width_mm), self.snapped(layout.height_mm)
         self.rules: list[tuple[float, float, float, float]] = []
         self.logo: Box | None = None
         self._cells: list[tuple[Cell, Box, list[Parts]]] = []

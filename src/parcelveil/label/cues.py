@@ -108,7 +108,7 @@ def is_latin_name(text: str) -> bool:
     words = [word.strip(".,'’-") for word in text.split()]
     full = [word for word in words if len(word) > 1]
     return (
-        2 <= len(full)
+        len(full) >= 2
         and len(words) <= 4
         and all(word[0].isupper() and (word[1:].islower() or word.isupper() or len(word) > 3) for word in full)
         and not any(word.lower() in _PLACE_WORDS for word in full)

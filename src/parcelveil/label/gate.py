@@ -96,8 +96,8 @@ class Gate:
 
     def __init__(self, press: Press, clear: Clear | None = None) -> None:
         self._clear = clear
-        layout, self._dots = press.layout, DOTS[press.dpi]
-        self.width, self.height = round(layout.width_mm * self._dots), round(layout.height_mm * self._dots)
+        self._dots = DOTS[press.dpi]
+        self.width, self.height = round(press.width * self._dots), round(press.height * self._dots)
 
     def check(self, chunk: Chunk, pages: Sequence[Page]) -> tuple[list[Image], list[Problem | None]]:
         """Read a chunk back. Returns the picture of each page, and what stands against it, if anything does."""

@@ -72,7 +72,7 @@ class Typesetter:
 
     def chunk(self, pages: Sequence[Page]) -> Chunk:
         """The pages, set, with their codes."""
-        height = self._press.layout.height_mm
+        height = self._press.height
         return Chunk.of(self._pdf(pages), [code_operators(page, height) for page in pages])
 
     def _pdf(self, pages: Sequence[Page]) -> bytes:
@@ -95,10 +95,10 @@ class Typesetter:
         return pdf
 
     def _frame(self) -> str:
-        layout, press = self._press.layout, self._press
+        press = self._press
         frame = {
-            "width": layout.width_mm,
-            "height": layout.height_mm,
+            "width": press.width,
+            "height": press.height,
             "fonts": self._families,
             "rules": _rules(press),
             "box": press.logo,
@@ -120,10 +120,9 @@ def _fonts(typst: Any, font: FontSet) -> Any:
 
 def _rules(press: Press) -> str:
     """The rules of a layout as SVG, in millimetres."""
-    layout = press.layout
     path = "".join(f"M{x:g} {y:g}L{u:g} {v:g}" for x, y, u, v in press.rules)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width_mm:g} {layout.height_mm:g}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {press.width:g} {press.height:g}">'
         f'<path d="{path}" stroke="black" stroke-width="{_RULE}" stroke-linecap="square"/></svg>'
     )
 

@@ -22,16 +22,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from parcelveil.audit.batch import Batch
 from parcelveil.audit.entry import Export, Look, Refusal
 from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
 from parcelveil.reveal.policy import Decision
-from parcelveil.reveal.request import MOST_FIELDS, MOST_WAYBILLS, Request, printable
+from parcelveil.reveal.request import MOST_FIELDS, MOST_WAYBILLS, Answer, Answers, Request, Scan, printable
 from parcelveil.reveal.rulebook import Rulebook
 from parcelveil.reveal.scenes import FORMS, MOST_BATCH
 from parcelveil.reveal.staff import Member
+from parcelveil.seal import kernel
+from parcelveil.seal.token import LONGEST
 from parcelveil.waybill import WAYBILL, personal_fields
 
+#: A longer text than any token's with some blanks is not repeated.
+_LONGEST_SCANNED = 2 * LONGEST
 PERSONAL = frozenset(field.name for field in personal_fields(WAYBILL))
 
 
@@ -65,13 +70,29 @@ class Verdict(NamedTuple):
     rules: tuple[str, ...]
 
 
+NO_WAYBILL = Verdict("refused", "no-waybill", ())
+_UNKNOWN = Verdict("unknown", "unknown-waybill", ())
+#: What a row that would be opened is instead, by what :mod:`~parcelveil.seal.standing` says of it.
+_STANDING = {
+    kernel.ERASED: Verdict("erased", "erased", ()),
+    kernel.NO_EPOCH: Verdict("erased", "erased", ()),  # its whole day was
+    kernel.MALFORMED: Verdict("refused", "value-changed", ()),
+}
+
+
 class Case:
     """One request on its way through the desk. What it carries is text of bounded length from here on."""
 
     def __init__(self, request: Request, start: int) -> None:
+        #: Of a scan, the tokens as they came: anything at all.
+        self.tokens: tuple[object, ...] = request.waybills[:MOST_WAYBILLS] if isinstance(request, Scan) else ()
+        #: Places among ``waybills`` whose tokens have led to no number (yet): there the number is empty.
+        self.unread = frozenset(range(len(self.tokens)))
+        self.asked = len(request.waybills)
+        if self.tokens:
+            request = msgspec.structs.replace(request, waybills=("",) * len(self.tokens))
         self.request = tidy(request)
         self.id = secrets.token_hex(8)
-        self.asked = len(request.waybills)
         self.waybills = self.request.waybills
         #: The waybills that are looked up; none of a request that is larger than any scene may allow.
         self.sought = self.waybills if self.asked <= MOST_BATCH else ()
@@ -90,6 +111,49 @@ class Case:
         self.receipts: list[str] = []
         self.values: list[dict[str, str | None] | None] = [None] * len(self.waybills)
         self.error: BaseException | None = None
+
+    def name(self, numbers: Sequence[str | None]) -> None:
+        """Put waybill numbers in the place of a scan's tokens."""
+        self.unread = frozenset(place for place, number in enumerate(numbers) if number is None)
+        self.request = tidy(msgspec.structs.replace(self.request, waybills=tuple(number or "" for number in numbers)))
+        self.waybills = self.sought = self.request.waybills
+
+    def called(self, place: int) -> str:
+        """What the answer calls a waybill: by its number, or by the token that was scanned as long as it stays shut."""
+        if self.tokens and self.verdicts[place].answer != "opened":
+            return as_scanned(self.tokens[place])
+        return self.waybills[place]
+
+
+def as_scanned(token: object) -> str:
+    """A token as an answer repeats it: without blanks at its ends, empty when it is no line of bounded length."""
+    text = token.strip() if isinstance(token, str) and len(token) <= _LONGEST_SCANNED else ""
+    return text if text.isprintable() else ""
+
+
+def answers_of(case: Case, batch: Batch) -> Answers:
+    """What is told to who asked."""
+    verdicts = zip(case.verdicts, case.values, strict=True)
+    answers = [
+        Answer(waybill=case.called(place), answer=v.answer, reason=v.reason, rules=v.rules, values=values)  # type: ignore[arg-type]
+        for place, (v, values) in enumerate(verdicts)
+    ]
+    if not answers:
+        answers = [Answer(waybill="", answer="refused", reason=NO_WAYBILL.reason)]
+    receipts = [batch.receipt(index) for index in case.entries] + case.receipts
+    return Answers(request=case.id, answers=answers, receipts=receipts, approval=case.approval, left=case.left)
+
+
+def stand(case: Case, rows: Rows) -> None:
+    """Say so of what would be opened but is unknown, erased, or no sealed value."""
+    clear = case.request.form != "masked"
+    for i, verdict in enumerate(case.verdicts):
+        if verdict.answer == "opened":  # who still needs a second person does not learn what there is
+            place = rows.place[case.start + i]
+            if place < 0:
+                case.verdicts[i] = _UNKNOWN
+            elif clear and (place, case.fields) in rows.standing:
+                case.verdicts[i] = _STANDING[rows.standing[place, case.fields]]
 
 
 def base_facts(case: Case, member: Member, book: Rulebook, *, approved: bool) -> Facts:
@@ -119,6 +183,7 @@ def base_facts(case: Case, member: Member, book: Rulebook, *, approved: bool) ->
 
 #: The custody facts of a waybill, one bit each.
 BITS = ("on_route", "at_outlet", "handled", "ticket")
+ALL_BITS = (1 << len(BITS)) - 1
 
 
 def custody_bits(custody: Custody, cases: Sequence[Case], numbers: list[str], now: int) -> npt.NDArray[np.uint8]:

@@ -5,6 +5,7 @@
     desk = Desk(log=log, store=store, ring=ring, custody=custody, source=source)
     answers = desk.look(request)             # blocks until the log entry is durable
     answers = await desk.look_async(request) # the same for a server
+    answers = desk.scan(request)             # the same with tokens of labels instead of waybill numbers
     desk.approve(approval_id, credentials)   # the second person
 
 Requests that arrive together are answered together: one transaction, one fsync, one call of the kernel. In that
@@ -38,10 +39,13 @@ from parcelveil.errors import LogError, OutputError, PolicyError, UsageError, Wo
 from parcelveil.ports import SealedSource, Store
 from parcelveil.reveal import approval
 from parcelveil.reveal.cases import (
+    ALL_BITS,
+    NO_WAYBILL,
     PERSONAL,
     Case,
     Rows,
     Verdict,
+    answers_of,
     base_facts,
     checked,
     custody_bits,
@@ -49,6 +53,7 @@ from parcelveil.reveal.cases import (
     own,
     parts,
     rows_at,
+    stand,
     verdict_of,
     with_custody,
 )
@@ -56,23 +61,17 @@ from parcelveil.reveal.classes import Facts
 from parcelveil.reveal.custody import Custody
 from parcelveil.reveal.opening import opened, standing_of
 from parcelveil.reveal.quota import Counting
-from parcelveil.reveal.request import Answer, Answers, Credentials, Request, Search
+from parcelveil.reveal.request import Answers, Credentials, Request, Search
 from parcelveil.reveal.rulebook import Rulebook
 from parcelveil.reveal.scenes import MOST_BATCH, Scene
 from parcelveil.reveal.search import Searcher
 from parcelveil.reveal.staff import Member
-from parcelveil.seal import kernel
-from parcelveil.seal.keyring import Drawn, KeyRing
+from parcelveil.reveal.tokens import TokenReader, scan_of
+from parcelveil.seal.keyring import KeyRing
+from parcelveil.seal.meter import Drawn
 from parcelveil.waybill import mask_name
 
-#: What a row that would be opened is instead, by what :mod:`~parcelveil.seal.standing` says of it.
-_STANDING = {
-    kernel.ERASED: Verdict("erased", "erased", ()),
-    kernel.NO_EPOCH: Verdict("erased", "erased", ()),  # its whole day was
-    kernel.MALFORMED: Verdict("refused", "value-changed", ()),
-}
-_NO_WAYBILL = Verdict("refused", "no-waybill", ())
-_UNKNOWN = Verdict("unknown", "unknown-waybill", ())
+_NO_TOKEN = Verdict("refused", "no-such-token", ())
 _CHANGED = Verdict("refused", "value-changed", ())
 _FAILED = Verdict("refused", "desk-error", ())
 _EXPLAINED = Verdict("refused", "only-explained", ())
@@ -91,6 +90,7 @@ class Desk:
         self._rulebook = Rulebook()
         self._turn = threading.RLock()  # the key ring is one thread's at a time
         self._searcher = Searcher(log, ring, custody, source, self._rulebook)
+        self._tokens = TokenReader(ring)
         self._group: GroupCommit[Request, Answers] = GroupCommit(self._run)
 
     def look(self, request: Request) -> Answers:
@@ -100,6 +100,14 @@ class Desk:
     async def look_async(self, request: Request) -> Answers:
         """Like :meth:`look`, without blocking the event loop."""
         return await self._group.submit_async(checked(request))
+
+    def scan(self, request: Request) -> Answers:
+        """Like :meth:`look`; ``request.waybills`` are tokens of labels, see :mod:`~parcelveil.reveal.tokens`."""
+        return self.look(scan_of(request))
+
+    async def scan_async(self, request: Request) -> Answers:
+        """Like :meth:`scan`, without blocking the event loop."""
+        return await self.look_async(scan_of(request))
 
     def search(self, asked: Search, country: str) -> Answers:
         """Answer one search by phone or e-mail; see :mod:`~parcelveil.reveal.search`."""
@@ -154,14 +162,14 @@ class Desk:
     def _failed(self, request: Request, error: Exception) -> Exception:
         """Log an attempt that the desk could not answer; what to tell who asked."""
         try:
-            case = Case(request, 0)
+            case = self._tokens.tried(Case(request, 0))
             case.verdicts = [_FAILED] * len(case.waybills)
             with self._log.begin() as batch:
                 self._rulebook.follow(batch.tx, batch.rows)
                 self._write(case, batch, self._rulebook.register.member(case.request.actor), None)
         except Exception as worse:  # noqa: BLE001  it could not even be logged
             return worse
-        return error
+        return self._tokens.untold(case, error)
 
     def _run_together(self, requests: list[Request]) -> list[Answers | BaseException]:
         cases: list[Case] = []
@@ -170,6 +178,7 @@ class Desk:
         self._custody.refresh()
         key = self._ring.secret("approvals")
         while True:
+            self._tokens.name(cases)
             rows = self._find(cases)
             with self._log.begin() as batch:
                 if batch.tx.kek_version() == self._ring.kek_version:
@@ -177,7 +186,7 @@ class Desk:
                     break
             self._ring.refresh()  # another process has erased, or rotated: look again, before anything is decided
         self._open(cases, rows)
-        return [case.error or self._answers(case, batch) for case in cases]
+        return [case.error or answers_of(case, batch) for case in cases]
 
     def _decide_all(self, cases: Sequence[Case], rows: Rows, batch: Batch, key: bytes) -> None:
         self._rulebook.follow(batch.tx, batch.rows)
@@ -231,7 +240,11 @@ class Desk:
         bits = custody[case.start : case.end].tolist() if case.sought else [0] * len(case.waybills)
         verdicts = {code: self._verdict(base, code, known, granted) for code in set(bits)}
         case.verdicts = [verdicts[code] for code in bits]
-        self._stand(case, rows)
+        if case.unread:  # who may not ask at all learns not even which tokens are genuine
+            most = self._verdict(base, ALL_BITS, known, granted)
+            unread = _NO_TOKEN if most.answer in ("opened", "needs-approval") else most
+            case.verdicts = [unread if i in case.unread else verdict for i, verdict in enumerate(case.verdicts)]
+        stand(case, rows)
         opening = [i for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
         if opening and scene is not None:
             opening = self._count(case, scene, opening, base, bits, counting, member)
@@ -250,17 +263,6 @@ class Desk:
         if verdict.answer == "needs-approval" and granted.problem:
             return Verdict("refused", granted.problem, verdict.rules)
         return verdict
-
-    def _stand(self, case: Case, rows: Rows) -> None:
-        """What would be opened but is unknown, erased, or no sealed value."""
-        clear = case.request.form != "masked"
-        for i, verdict in enumerate(case.verdicts):
-            if verdict.answer == "opened":  # who still needs a second person does not learn what there is
-                place = rows.place[case.start + i]
-                if place < 0:
-                    case.verdicts[i] = _UNKNOWN
-                elif clear and (place, case.fields) in rows.standing:
-                    case.verdicts[i] = _STANDING[rows.standing[place, case.fields]]
 
     def _count(
         self,
@@ -293,7 +295,7 @@ class Desk:
         for i, verdict in enumerate(case.verdicts):
             groups.setdefault(verdict, []).append(i)
         if not groups:  # nothing asked for: refused as a whole
-            groups[_NO_WAYBILL] = []
+            groups[NO_WAYBILL] = []
         unnamed = case.asked - len(case.waybills)  # beyond any bound: counted, but not named
         for verdict, places in groups.items():
             if not case.plausible:
@@ -308,7 +310,8 @@ class Desk:
                 entry = self._entry(case, batch, member, verdict, len(part) + unnamed, values)
                 unnamed = 0
                 # An erased number gets no new salt: it shall stay forgotten.
-                subjects = [("waybill", case.waybills[i]) for i in part] if verdict.answer != "erased" else []
+                named = part if verdict.answer != "erased" else []
+                subjects = [("waybill", case.waybills[i]) for i in named if i not in case.unread]
                 case.entries.append(batch.append(entry, subjects, case.request.document))
 
     def _entry(
@@ -381,13 +384,3 @@ class Desk:
             return
         for case in changed:
             case.receipts += [batch.receipt(index) for index in case.told]
-
-    def _answers(self, case: Case, batch: Batch) -> Answers:
-        answers = [
-            Answer(waybill=number, answer=v.answer, reason=v.reason, rules=v.rules, values=values)  # type: ignore[arg-type]
-            for number, v, values in zip(case.waybills, case.verdicts, case.values, strict=True)
-        ]
-        if not answers:
-            answers = [Answer(waybill="", answer="refused", reason=_NO_WAYBILL.reason)]
-        receipts = [batch.receipt(index) for index in case.entries] + case.receipts
-        return Answers(request=case.id, answers=answers, receipts=receipts, approval=case.approval, left=case.left)

@@ -29,6 +29,7 @@ __all__ = [
     "Credentials",
     "Request",
     "Said",
+    "Scan",
     "Search",
     "Secret",
     "printable",
@@ -74,6 +75,10 @@ class Request(Credentials, frozen=True, kw_only=True):
     approval: str = ""
 
 
+class Scan(Request, frozen=True, kw_only=True):
+    """A :class:`Request` whose ``waybills`` are tokens from the codes of labels; see :mod:`~parcelveil.reveal.tokens`."""
+
+
 class Search(Credentials, frozen=True, kw_only=True):
     """One request to search: which parcels have this phone (e-mail) in ``column``, in the last ``months``."""
 
@@ -87,7 +92,7 @@ class Search(Credentials, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the desk says about one waybill. Its ``repr`` names no value."""
 
-    waybill: str
+    waybill: str  # its number; of one that was scanned and not opened, the token
     answer: Said
     reason: str = ""  # a word from a closed list: the rule that decided, or what else stood against it
     rules: tuple[str, ...] = ()  # ids of the policies that decided
