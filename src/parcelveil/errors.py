@@ -21,7 +21,7 @@
     └── ProviderError              14   the provider of virtual numbers refused, is used up, or is not there
 
 Exit code 0 means that all went well, 9 that the run finished and some rows went to the rejects file, 12 that the
-desk answered and not everything was opened, 130 that Ctrl-C ended it.
+desk answered and not everything was opened, 13 that a check of labels found something, 130 that Ctrl-C ended it.
 
 A message is an English template plus its values, so that a catalogue can say it in another language::
 
@@ -145,4 +145,5 @@ class ProviderError(ParcelveilError):
 
 EXIT_REJECTS = 9
 EXIT_NOT_OPENED = 12
+EXIT_FINDINGS = 13
 EXIT_INTERRUPTED = 130

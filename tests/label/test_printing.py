@@ -21,7 +21,9 @@ from parcelveil.label.problems import Problem
 from parcelveil.label.zpl import painted
 
 
-def run(rows: list[dict[str, object]], output: Callable[[Press], printing.Output], *, layout: str = "76x130") -> tuple[Printer, list[Refused]]:
+def run(
+    rows: list[dict[str, object]], output: Callable[[Press], printing.Output], *, layout: str = "76x130"
+) -> tuple[Printer, list[Refused]]:
     job_ = job(layout)
     press = Press(job_.layout, FONT)
     refused: list[Refused] = []

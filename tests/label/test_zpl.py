@@ -52,7 +52,9 @@ def test_graphics_come_back(wide: int, rows: int, seed: int, share: float) -> No
     assert (slowly_unpacked(text, wide) == packed).all()
 
 
-def made(kind: str = "usual", layout: str = "100x150", dpi: int = 203, printer: Zpl | None = None) -> tuple[Page, str, np.ndarray]:
+def made(
+    kind: str = "usual", layout: str = "100x150", dpi: int = 203, printer: Zpl | None = None
+) -> tuple[Page, str, np.ndarray]:
     own = load(layout) if printer is None else msgspec.structs.replace(load(layout), zpl=printer)
     press = Press(own, FONT, dpi)
     (content,) = contents(sealed_batch(clear_batch([ODD[kind]])), job()._replace(layout=own))
@@ -120,7 +122,9 @@ def test_no_value_is_a_command() -> None:
 def test_a_label_begins_and_ends() -> None:
     _, text, image = made()
     assert text.startswith("^XA^CI28^PW800^LL1200^LH0,0\n") and text.endswith("^XZ\n")
-    assert re.fullmatch(r"(\^XA[^\n]*|\^FO\d+,\d+\^[GAF][^\n]*\^FS|\^XZ)(\n(\^FO\d+,\d+\^[GAF][^\n]*\^FS|\^XZ|))*", text)
+    assert re.fullmatch(
+        r"(\^XA[^\n]*|\^FO\d+,\d+\^[GAF][^\n]*\^FS|\^XZ)(\n(\^FO\d+,\d+\^[GAF][^\n]*\^FS|\^XZ|))*", text
+    )
     assert image.shape == (1200, 800)
 
 

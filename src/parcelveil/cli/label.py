@@ -218,9 +218,7 @@ def _rows(
                 raise InputError(
                     "{file} row {row} cannot be read", hint="--skip prints the others", file=source.name, row=first.row
                 )
-        plain = [
-            raw.batch[name].cast(SEALED.field(name).type if name in SEALED.names else pa.string()) for name in columns
-        ]
+        plain = [raw.batch[name].cast(SEALED.field(name).type) for name in columns]
         batch, rows = pa.RecordBatch.from_arrays(plain, names=list(columns)), raw.rows
         if wanted is not None:
             chosen = pc.is_in(batch["waybill_no"], pa.array(wanted, pa.string()))

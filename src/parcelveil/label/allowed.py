@@ -36,7 +36,7 @@ _BELOW_ROAD = re.compile(
     r"[0-9〇零一二三四五六七八九十A-Za-z](?:号楼|[幢栋棟座楼樓室房层層]|单元|單元)|(?:路|街道?|大道)[0-9一二三四五六七八九十]+[号號弄]"
 )
 _CODE = re.compile(r"[0-9A-Za-z\u3400-\u9fff](?:[0-9A-Za-z\u3400-\u9fff ._/\-]{0,22}[0-9A-Za-z\u3400-\u9fff])?")
-_WAYBILL = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z-]{3,30})[0-9A-Za-z]")
+_WAYBILL = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{1,30}[0-9A-Za-z]")
 #: Together or in the groups in which people write it: 151-003 004 05 is a sort code.
 _MOBILE = re.compile(r"(?<![0-9])(?:86[ -]?)?1[3-9][0-9][ .-]?[0-9]{4}[ .-]?[0-9]{4}(?![0-9])")
 _MONEY = re.compile(r"[A-Z]{3}")

@@ -27,9 +27,8 @@ from parcelveil.label import allowed
 from parcelveil.label.layout import TRANSLATED, Layout
 from parcelveil.label.problems import Problem
 from parcelveil.seal.mask_address import HIDDEN
-from parcelveil.waybill import mask_name
+from parcelveil.waybill import LABEL_TOKEN, mask_name
 
-TOKEN = "label_token"  # noqa: S105  a column's name
 _TOKEN_FORM = re.compile(r"[A-Z2-7]{26,128}")
 _STATION = re.compile(r"[0-9A-Z](?:[0-9A-Z-]{0,8}[0-9A-Z])?")
 _LEVELS = ("region", "city", "district", "town")
@@ -41,7 +40,7 @@ _PUBLIC = (
 _NEEDED = (
     "waybill_no",
     "sort_code",
-    TOKEN,
+    LABEL_TOKEN,
     *(mask_name(f"{side}_{kind}") for side in ("from", "to") for kind in _MASKED),
 )
 
@@ -104,7 +103,7 @@ def station_of(given: str | None) -> str:
 def columns_of(schema: pa.Schema, source: str) -> list[str]:
     """The columns that labels are made of. Raises InputError when the sealed file lacks one that they need."""
     missing = [name for name in _NEEDED if name not in schema.names]
-    if TOKEN in missing and len(missing) == 1:
+    if LABEL_TOKEN in missing and len(missing) == 1:
         raise InputError(
             "{file} has no tokens for labels",
             hint="the key holder makes them: parcelveil rewrap {file} -o NEW.parquet",
@@ -146,7 +145,7 @@ def _content(values: dict[str, object], job: Job, row: int, serial: int) -> Cont
     number = allowed.waybill_no(given)
     if number is None:
         return refused("waybill_no.form")
-    token = _text(values, TOKEN)
+    token = _text(values, LABEL_TOKEN)
     if not token:
         return refused("token.missing")
     if not _TOKEN_FORM.fullmatch(token):

@@ -46,8 +46,8 @@ _NO_NAMES = frozenset(
     "中通快递 申通快递 安能物流 华宇物流 成都 杭州 温州 宁波 金华 常州 南京 海口 云南 江苏 江西 安徽 宁夏 海南 广州 "
     "查询 查验 查件 查收 相片 相机 封箱 封装 施工 温控 危化品 应急 巴士 支架 练习 索赔 宣传 来件 来电 薄膜 阿里 鲜花 鲜活 鲜果 战略 "
     "单证 单据 单日 单双 全新 全程 全额 计划 计数 计量 平方 平板 平装 文档 文字 成人 成品 成功 明确 明日 明天 方案 方向 高度 高低 "
-    "宽度 易损 易损件 易腐 包含 包税 柳编 解释 解答 费者 国标 国货 国庆 海外 海关 海鲜 海淘 花盆 车载 班次 班车 商标 商业 时尚 时装 时令 时限 应用 应答 "
-    "管件 管材 管道 关税 关于 关注 关联 和田 满减 满意 满送 区域 区号 区间 连接 连带 司号 向导 于此 于是 任一 任选 常规 温水 顾客 "
+    "宽度 易损 易损件 易腐 包含 包税 柳编 解释 解答 国标 国货 国庆 海外 海关 海鲜 海淘 花盆 车载 班次 班车 商标 商业 时尚 时装 时令 时限 应用 应答 "
+    "管件 管材 管道 关税 关于 关注 关联 和田 满减 满意 满送 区域 区号 区间 连接 连带 任一 任选 常规 温水 顾客 "
     "路口 路边 党员 宫颈 经手 经办 收件 寄件 退回 退件 签收 签名 签字 验视 安检 已验视 已安检 实名 保价 声明 声明价值 拒收 改派 自提 代取 派件 派送 "
     "揽收 揽件 取件 取件码 中转 集包 集散 目的地 始发地 大头笔 三段码 标签 面单 底单 存根 联系 联系人 手机 电话 座机 地址 姓名 称呼 公司名 买家 卖家 "
     "客户 顾客 用户 会员 订单 编号 日期 打印 备注 留言 品名 内件 件数 到付款".split()
@@ -77,16 +77,16 @@ _PLACE_WORDS = frozenset(
 @cache
 def _areas() -> frozenset[str]:
     levels = divisions()
-    found: set[str] = set()
-    for level in (levels.provinces, levels.cities, levels.districts, levels.towns):
+    found: set[str] = set(levels.towns.names.tolist())
+    for level in (levels.provinces, levels.cities, levels.districts):
         for name in level.names.tolist():
             found.add(name)
-            found.add(re.sub(r"(?:省|市|区|县|镇|乡|街道)$", "", name))
+            found.add(re.sub(r"(?:省|市|区|县)$", "", name))
     return frozenset(name for name in found if len(name) > 1)
 
 
 def is_area(text: str) -> bool:
-    """Whether ``text`` is a province, city, district or town of China, with or without the word for it."""
+    """Whether ``text`` is a province, city or district of China, with or without the word for it, or a town."""
     return text in _areas()
 
 
@@ -99,7 +99,6 @@ def is_han_name(text: str) -> bool:
         return all(2 <= len(part) <= 8 for part in bare.split("·"))
     if bare[:2] in _COMPOUND and 3 <= len(bare) <= 4:
         return True
-    # 东方 or 高新区 without its last character are no people; few towns have people's names, and those lose here.
     return 2 <= len(bare) <= 3 and bare[0] in _SURNAMES and not is_area(bare)
 
 

@@ -42,7 +42,7 @@ def read_typeface(path: Path) -> Typeface:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError("{file} is too large for a font", hint="give a TTF or OTF file", file=path.name)
-        with TTFont(path, lazy=True) as font:
+        with path.open("rb") as file, TTFont(file, lazy=True) as font:
             metrics, units = font["hmtx"].metrics, font["head"].unitsPerEm
             advances = {chr(code): metrics[glyph][0] / units for code, glyph in font.getBestCmap().items()}
             family = font["name"].getBestFamilyName() or path.stem

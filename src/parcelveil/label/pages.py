@@ -15,6 +15,7 @@ looked at, and neither is text that was drawn as curves.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import re
@@ -179,7 +180,8 @@ def _pdf_page(document: Any, place: int, name: str) -> Page:
             raise InputError(
                 "page {page} of {file} is too large, or has no size", hint="is it a label?", file=name, page=place + 1
             )
-        image = np.ascontiguousarray(page.render(scale=dpi / 72, grayscale=True).to_numpy()[..., 0])
+        image = page.render(scale=dpi / 72, grayscale=True).to_numpy()
+        image = np.ascontiguousarray(image if image.ndim == 2 else image[..., 0])
         lines = _lines(page, dpi / 72, image.shape[0])
         pictured = not lines or _has_picture(page, width * height)
     except pdfium.PdfiumError:
@@ -284,18 +286,11 @@ def _annotation(document: Any, page: Any, place: int, number: int) -> Iterator[t
         action = raw.FPDFLink_GetAction(link) if link else None
         if action:
             size = raw.FPDFAction_GetURIPath(document, action, None, 0)
-            buffer = (raw.c_char if hasattr(raw, "c_char") else _char()) * min(size, 65_536)
-            place_for = buffer()
-            raw.FPDFAction_GetURIPath(document, action, place_for, len(place_for))
-            yield f"page {number}, link", bytes(place_for).rstrip(b"\0").decode("utf-8", "replace")
+            buffer = ctypes.create_string_buffer(min(size, 65_536) + 1)
+            raw.FPDFAction_GetURIPath(document, action, buffer, len(buffer))
+            yield f"page {number}, link", buffer.value.decode("utf-8", "replace")
     finally:
         raw.FPDFPage_CloseAnnot(annotation)
-
-
-def _char() -> Any:
-    import ctypes
-
-    return ctypes.c_char
 
 
 def _string(read: Any, thing: Any, key: bytes) -> str:

@@ -241,8 +241,8 @@ class Desk:
         verdicts = {code: self._verdict(base, code, known, granted) for code in set(bits)}
         case.verdicts = [verdicts[code] for code in bits]
         if case.unread:  # who may not ask at all learns not even which tokens are genuine
-            most = self._verdict(base, ALL_BITS, known, granted)
-            unread = _NO_TOKEN if most.answer in ("opened", "needs-approval") else most
+            most = self._verdict(base, ALL_BITS, known, granted).answer
+            unread = _NO_TOKEN if most in ("opened", "needs-approval") else self._verdict(base, 0, known, granted)
             case.verdicts = [unread if i in case.unread else verdict for i, verdict in enumerate(case.verdicts)]
         stand(case, rows)
         opening = [i for i, verdict in enumerate(case.verdicts) if verdict.answer == "opened"]
