@@ -288,7 +288,7 @@ def test_t5_the_print_station_has_no_key_and_no_clear_value(station: Desk, tmp_p
         value
         for row in ROWS
         for value in row[1:]
-        if len(value) >= 2 and not value.replace(".", "").isdigit() or len(value) >= 11
+        if (len(value) >= 2 and not value.replace(".", "").isdigit()) or len(value) >= 11
     ]
     clear = [value for value in clear if value.isascii() is False or len(value) >= 11]
     words = {value: value.encode().hex() for value in [*clear, ROWS[0][0]]}

@@ -105,7 +105,7 @@ def test_every_place_of_the_gazetteer_is_allowed() -> None:
         "北山街道3幢",
         "幸福小区二单元501室",
         "新建路十八号",
-        "a" * 49,
+        "a" * 65,
         "x@y.cn",
         "三号楼",
         "Berlin 10115",

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from label.made import clear_batch, contents, job, sealed_batch, token
+from parcelveil.cli.language import say
 from parcelveil.errors import InputError, UsageError
 from parcelveil.label.content import Content, Refused, columns_of, station_of
 from parcelveil.label.problems import PROBLEMS, Problem, reason, refusal
@@ -95,8 +96,10 @@ def test_a_number_that_is_none_is_not_named() -> None:
     assert isinstance(found, Refused) and found.waybill == "row 1"
 
 
-def test_every_problem_has_words_and_a_hint() -> None:
-    for code in PROBLEMS:
+def test_every_problem_has_words_and_a_hint_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARCELVEIL_LANG", "zh")
+    for code, texts in PROBLEMS.items():
+        assert all(say(text) != text for text in texts), texts
         error = refusal(Problem(code, "x"), "YT1")
         assert isinstance(error, InputError) and str(error) and error.hint and "{" not in str(error) + error.hint
 

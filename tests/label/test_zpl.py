@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from label.made import FONT, ODD, contents, pages, sealed_batch, clear_batch, job
+from label.made import FONT, ODD, clear_batch, contents, job, pages, sealed_batch
 from parcelveil.label.compose import Page, Press
 from parcelveil.label.content import Content
 from parcelveil.label.gate import Gate, read_back

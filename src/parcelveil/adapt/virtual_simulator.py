@@ -71,6 +71,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS binding_extension ON binding (number, extensio
 CREATE UNIQUE INDEX IF NOT EXISTS binding_a ON binding (number, a) WHERE extension = '' AND ended = 0;
 CREATE UNIQUE INDEX IF NOT EXISTS binding_b ON binding (number, b) WHERE extension = '' AND ended = 0;
 """
+#: Conditions spelled as the partial indexes are, so that SQLite sees that they apply.
+_EXTENDED = "number = ? AND extension = ? AND extension <> ''"
+_PAIRED = "number = ? AND extension = '' AND ended = 0"
 _COLUMNS = "bind_id, key, model, number, extension, expires, ended, a, b"
 
 
@@ -210,16 +213,15 @@ class VirtualSimulator:
         An AXB number (no extension) rings for its pair only, so it needs the ``caller``'s phone.
         """
         now = _micros(self._clock.now())
-        living = "number = ? AND extension = ? AND ended = 0 AND expires > ?"
         with self._turn:
             if extension:
-                row = self._one(living, number, extension, now)
+                row = self._one(f"{_EXTENDED} AND ended = 0 AND expires > ?", number, extension, now)
                 return row is not None and hmac.compare_digest(row[7], self._sealed(row[0], phone))
             if caller is None:
                 return False
             called, calling = self._sealed(number, phone), self._sealed(number, caller)
-            pair = f"{living} AND (a = ? AND b = ? OR b = ? AND a = ?)"
-            return self._one(pair, number, "", now, called, calling, called, calling) is not None
+            pair = f"{_PAIRED} AND expires > ? AND (a = ? AND b = ? OR b = ? AND a = ?)"
+            return self._one(pair, number, now, called, calling, called, calling) is not None
 
     # -- numbers -----------------------------------------------------------------------------------------------------
 
@@ -255,10 +257,12 @@ class VirtualSimulator:
         kept = self._sealed(bind_id, request.phone.value)
         for _ in range(_TRIES):
             number, extension = secrets.choice(self._extended), f"{_FIRST_EXTENSION + secrets.randbelow(_EXTENSIONS)}"
-            if self._one("number = ? AND extension = ?", number, extension) is None:
+            if self._one(_EXTENDED, number, extension) is None:
                 return number, extension, kept, b""
         for number in secrets.SystemRandom().sample(self._extended, len(self._extended)):
-            taken = self._db.execute("SELECT extension FROM binding WHERE number = ?", (number,)).fetchall()
+            taken = self._db.execute(
+                "SELECT extension FROM binding WHERE number = ? AND extension <> ''", (number,)
+            ).fetchall()
             if len(taken) < _EXTENSIONS:
                 free = {f"{_FIRST_EXTENSION + n}" for n in range(_EXTENSIONS)} - {one for (one,) in taken}
                 return number, secrets.choice(sorted(free)), kept, b""
@@ -268,7 +272,7 @@ class VirtualSimulator:
         """An X on which neither phone occurs, on either side."""
         for number in self._pairing:
             a, b = self._sealed(number, phone.value), self._sealed(number, peer.value)
-            pairs = "SELECT count(*), coalesce(max(a IN (?, ?) OR b IN (?, ?)), 0) FROM binding WHERE number = ? AND ended = 0"
+            pairs = f"SELECT count(*), coalesce(max(a IN (?, ?) OR b IN (?, ?)), 0) FROM binding WHERE {_PAIRED}"  # noqa: S608
             count, met = self._db.execute(pairs, (a, b, a, b, number)).fetchone()
             if count < MOST_PAIRS and not met:
                 return number, "", a, b

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from parcelveil.cli import label_check, label_numbers
 from parcelveil.cli.asking import refuse_words
 from parcelveil.cli.language import say
 from parcelveil.cli.output import listed, whole_file
@@ -34,6 +35,9 @@ app = App(
     help="Print labels that show masks, a bar code and an opaque token; check anybody's labels.",
     error_formatter=refuse_words,
 )
+
+app.command(label_check.check)
+app.command(label_numbers.app)
 
 FORMATS = ("pdf", "png", "zpl")
 
@@ -99,6 +103,7 @@ def label(
     from datetime import datetime
 
     from parcelveil.adapt.source import open_source
+    from parcelveil.cli.label_numbers import read_numbers
     from parcelveil.cli.streams import Rejects
     from parcelveil.label.compose import DOTS, Press
     from parcelveil.label.content import Job, station_of
@@ -112,11 +117,12 @@ def label(
         raise UsageError("labels are drawn for 203 or 300 dpi, not {dpi}", hint="give --dpi 203", dpi=how.dpi)
     target = output or _beside(file)
     kind = _format(target, how.format)
-    job = Job(load(how.layout), station_of(how.station), datetime.now().astimezone(), _numbers(how.numbers))
+    started = datetime.now().astimezone()
+    numbers = read_numbers(how.numbers, started) if how.numbers else {}
+    job = Job(load(how.layout), station_of(how.station), started, numbers)
     press = Press(job.layout, FontSet(how.font or ()), how.dpi)
     gate = Gate(press, _clear(clear) if clear else None)
     rejects = Rejects(f"{target}.rejects.csv" if skip and target != "-" else None)
-    started = datetime.now().astimezone()
     with ExitStack() as stack:
         stack.callback(rejects.close)
         source = stack.enter_context(open_source(file))
@@ -292,10 +298,6 @@ def _put(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _numbers(path: str | None) -> dict[str, tuple[str, str]]:
-    return {}
 
 
 def _clear(path: str) -> Clear:

@@ -110,7 +110,8 @@ def _show(report: Report, *, first: bool) -> None:
         header = [say("page"), say("codes"), say("text"), say("verdict")]
         print(fitted(header, [_page(page) for page in shown[:_MOST_ROWS]]))
     if len(report.pages) > len(shown):
-        print(say("{count} pages more meet the standard").format(count=f"{len(report.pages) - len(shown):,}"))
+        count = f"{len(report.pages) - len(shown):,}"
+        print(say("{count} pages more meet the standard" if shown else "{count} pages, all meet it").format(count=count))
     findings = [*report.findings, *(f for page in report.pages for f in page.findings)]
     if findings:
         header = [say("page"), say("where"), say("what is wrong"), say("rule")]
@@ -127,9 +128,9 @@ def _page(page: PageReport) -> list[str]:
     codes = ", ".join(f"{code.kind}: {say(code.says)}" for code in page.codes) or say("none")
     parts = []
     if page.text_lines:
-        parts.append(say("{count} lines").format(count=page.text_lines))
+        parts.append(say("lines: {count}").format(count=page.text_lines))
     if page.ocr_lines:
-        parts.append(say("{count} lines by OCR").format(count=page.ocr_lines))
+        parts.append(say("lines by OCR: {count}").format(count=page.ocr_lines))
     rules = len({finding.rule for finding in page.findings})
     return [str(page.page), codes, ", ".join(parts) or say("none"), _verdict(page.verdict, rules, page.why)]
 
@@ -169,14 +170,14 @@ def _notes(notes: Iterable[Remark]) -> Iterator[str]:
             yield say("{count} rows more: --json has them all").format(count=f"{len(pages) - place:,}")
             return
         numbers = ", ".join(map(_number, where[:5])) + (", …" if len(where) > 5 else "")
-        yield plain(say("note: page {pages}: {text}").format(pages=numbers, text=text))
+        yield plain(say("note (page {pages}): {text}").format(pages=numbers, text=text))
 
 
 def _total(reports: Sequence[Report]) -> None:
     counts = [sum(report.verdict == verdict for report in reports) for verdict in ("meets", "breaks", "unclear")]
     print(
         "\n"
-        + say("{count} files: {meets} meet the standard, {breaks} break it, {unclear} could not be judged").format(
+        + say("{count} files; meet the standard: {meets}, break it: {breaks}, could not be judged: {unclear}").format(
             count=len(reports), meets=counts[0], breaks=counts[1], unclear=counts[2]
         )
     )

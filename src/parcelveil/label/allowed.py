@@ -31,7 +31,7 @@ _PHONE = re.compile(r"(?:\+?[0-9]{1,4})?-?\*{6,}[0-9]{0,2}(?:-\*{2,})?")
 _SHOWN_DIGITS = 5
 _ROAD_NUMBER = re.compile(r"[0-9]{1,4}[号號](?=\*\*$)")
 _AREA_SIGNS = frozenset(" '’.,()（）·-")
-_LONGEST_AREA = 48
+_LONGEST_AREA = 64
 _BELOW_ROAD = re.compile(
     r"[0-9〇零一二三四五六七八九十A-Za-z](?:号楼|[幢栋棟座楼樓室房层層]|单元|單元)|(?:路|街道?|大道)[0-9一二三四五六七八九十]+[号號弄]"
 )

@@ -158,6 +158,9 @@ class Bindings:
             ours = [row for row in rows if self._seal.genuine(row)]
             count["forged"] += len(rows) - len(ours)
             changed: list[tuple[NumberRow, NumberRow]] = []
+            placed = _positions(ours, custody, now)
+            todo = [item for item in placed if not self._stays(*item, now)]  # mostly few: only these take a call
+            count["bound"] += len(placed) - len(todo)
 
             def act(item: tuple[NumberRow, Position]) -> tuple[NumberRow, NumberRow | ProviderError, bool]:
                 row, position = item
@@ -166,7 +169,7 @@ class Bindings:
                 except ProviderError as failure:
                     return row, failure, moving(position)
 
-            for row, new, on_its_way in self._engine.map(act, _positions(ours, custody, now)):
+            for row, new, on_its_way in self._engine.map(act, todo):
                 if isinstance(new, ProviderError):
                     error, row_of_failures = error or str(new), row_of_failures + 1
                     count["failed"] += 1
@@ -185,6 +188,10 @@ class Bindings:
         with self._store.transaction() as tx:
             tx.drop_ended_numbers(now - SHOWN_DAYS * _DAY)
         return Kept(**{name: count[name] for name in Kept._fields if name != "error"}, error=error)
+
+    def _stays(self, row: NumberRow, position: Position, now: int) -> bool:
+        """Whether the binding lives and is good as it is."""
+        return row.lives(now) and decide(row, position, now, self._rules, self.provider.steps).act == "keep"
 
     def _kept(self, provider: VirtualNumber, row: NumberRow, position: Position, now: int) -> NumberRow:
         """The row as it stands after what has to be done with its binding."""

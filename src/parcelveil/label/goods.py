@@ -17,7 +17,7 @@ _CUE = (
     r"托寄品|寄递物品|托寄内容)"
 )
 _GOODS = re.compile(
-    rf"{_CUE}(?: ?[:]\s*|\s+)(.+)|\b(?:contents?|description(?: of goods)?|goods(?: name)?|items?) ?:\s*(.+)", re.IGNORECASE
+    rf"{_CUE}(?: ?:\s*|\s+)|\b(?:contents?|description(?: of goods)?|goods(?: name)?|items?) ?:\s*", re.IGNORECASE
 )
 _ONLY_CUE = re.compile(rf"\s*{_CUE}\s*:?\s*")
 _REMARK = re.compile(r"(?:备注|備註|买家留言|卖家备注|留言)\s*[: ]\s*(.+)|\b(?:remarks?|notes?|instructions) ?:\s*(.+)", re.IGNORECASE)
@@ -41,15 +41,20 @@ _HANDLING = frozenset(
 
 def goods(text: str, before: str) -> str:
     """The goods' name in a folded line, or in one behind a line that announces it; empty when there is none."""
-    match = _GOODS.search(text)
-    value = (match[1] or match[2] or "") if match else text if _ONLY_CUE.fullmatch(before) else ""
-    value = _NEXT.split(" " + value.strip() if not value.strip() else value.strip(), maxsplit=1)[0].strip(" :,;.")
+    starts = [match.end() for match in _GOODS.finditer(text)]
+    if not starts and _ONLY_CUE.fullmatch(before):
+        starts = [0]
+    return next((value for start in starts if (value := _named(text[start:].strip()))), "")
+
+
+def _named(text: str) -> str:
+    """The goods' name at the start of a text; empty when it is hidden, or a category."""
+    value = _NEXT.split(text, maxsplit=1)[0].strip(" :,;.")
     if not value or "*" in value or not re.search(r"[^\W\d_]", value):
         return ""
     parts = [part.strip().lower() for part in re.split(r"[/,;、+&]|\band\b", value)]
-    if value.lower() in _CATEGORIES or all(part.removesuffix("类") in _CATEGORIES for part in parts if part):
-        return ""
-    return value
+    known = value.lower() in _CATEGORIES or all(part.removesuffix("类") in _CATEGORIES for part in parts if part)
+    return "" if known else value
 
 
 def remark(text: str) -> str:

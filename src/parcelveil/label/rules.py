@@ -282,14 +282,16 @@ _ROAD_NUMBER = re.compile(r"(?<=[路街道巷])[0-9]{1,4}[号號](?![楼門门])
 
 
 def _address(text: str, before: str, said: Said) -> Iterator[Remark]:
-    for match in _BELOW_ROAD.finditer(text):
-        if not _in_area(text, match.start(), match.end()):
-            yield remark_of("address.detail", said, "*" + re.sub("[0-9]+", "*", match[2]))
-    for pattern in (_HOUSE, _ROOM, _TRIPLE) if _ADDRESS_WORD.search(text) or _ADDRESS_WORD.search(before[-8:]) else (_HOUSE, _ROOM):
-        for match in pattern.finditer(text):
-            yield remark_of("address.detail", said, _digits_hidden(match[0]))
-    for match in _LATIN_UNIT.finditer(text):
-        yield remark_of("address.detail", said, _digits_hidden(match[0]))
+    """What stands below the road in a line, as one remark; and road numbers, which may be seen."""
+    spoken_of = _ADDRESS_WORD.search(text) or _ADDRESS_WORD.search(before[-8:])
+    patterns = (_BELOW_ROAD, _HOUSE, _ROOM, _LATIN_UNIT, *((_TRIPLE,) if spoken_of else ()))
+    pieces: dict[int, str] = {}
+    for match in (m for pattern in patterns for m in pattern.finditer(text)):
+        if not (match.re is _BELOW_ROAD and _in_area(text, *match.span())):
+            quote = "*" + _digits_hidden(match[2]) if match.re is _BELOW_ROAD else _digits_hidden(match[0])
+            pieces.setdefault(match.end(), quote)
+    if pieces:
+        yield remark_of("address.detail", said, "".join(pieces[end] for end in sorted(pieces)))
     for match in _ROAD_NUMBER.finditer(text):
         yield remark_of("road.number", said, match[0])
 
