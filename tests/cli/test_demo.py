@@ -9,8 +9,12 @@ from cli.conftest import Desk
 
 PROMISED = (
     "4,999 open",
+    "labels for the sample day, without any key: the first 200 of 200",
+    "one of them, photographed: bar code \\w+, token AE",
+    "138\\*{4}1234 hides 4 digits, 6 required",
     "looks at .* to deliver it: opened, the values that were sealed",
     "which is c-105's: not-in-custody",
+    "he scans the label of one of his parcels: opened, it is .*; and another's: not-in-custody, the waybill's number is not told",
     "asks to export 20 waybills: needs-approval",
     "approves it himself: not approved",
     r"20 opened; asked once more: refused \(approval-used\)",

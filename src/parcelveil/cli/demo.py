@@ -25,7 +25,7 @@ _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
 def demo(*, workspace: Path | None = None, count: int = 100_000) -> None:
-    """Seal a sample day, erase a parcel, look through the desk, verify the log, catch a forger. Takes some seconds.
+    """Seal a sample day, erase a parcel, print labels, look through the desk, verify the log, catch a forger. Takes some seconds.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def _demo(folder: Path, count: int) -> None:
     import pyarrow as pa
 
     from parcelveil.cli.demo_desk import desk_demo
+    from parcelveil.cli.demo_label import label_demo
     from parcelveil.seal import kernel
     from parcelveil.seal.mask import mask_column
     from parcelveil.simulate.parcels import parcels
@@ -98,7 +99,8 @@ def _demo(folder: Path, count: int) -> None:
         whole, took = _timed(lambda: list(engine.map(lambda job: kernel.open_rows(*job)[1], jobs)))
         opens = int(sum(np.count_nonzero(part == kernel.OK) for part in whole))
         print(f"6. the whole day opened: {opens:,} of {count:,} waybills ({count / took:,.0f} waybills/s)")
-        desk_demo(workspace, sealed[0], day[0], 7)
+        tokens = label_demo(folder, sealed[0], day[0], 7)
+        desk_demo(workspace, sealed[0], day[0], tokens, 9)
 
 
 def _open_keys(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:

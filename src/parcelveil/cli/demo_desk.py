@@ -37,7 +37,9 @@ _STAFF = (
 )
 
 
-def desk_demo(workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatch, first: int) -> None:
+def desk_demo(
+    workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatch, tokens: dict[str, str], first: int
+) -> None:
     """Looks, refusals, an export by two persons, a verified log, an altered tile, a rewritten log; steps from ``first``."""
     from parcelveil.adapt.sealed_files import SealedBatch
 
@@ -50,6 +52,8 @@ def desk_demo(workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatc
           "parcels are on the routes of two couriers")  # fmt: skip
     own = _courier(desk, people["c-104"], numbers, clear, next(step))
     _stranger(desk, people["c-104"], numbers, next(step))
+    if tokens:
+        _scanned(desk, people["c-104"], tokens, numbers, next(step))
     _export(desk, people, numbers[-20:], next(step))
     workspace.log.publish()
     _verified(workspace, own, next(step))
@@ -113,6 +117,16 @@ def _stranger(desk: Desk, who: Credentials, numbers: list[str], step: int) -> No
     answer = desk.look(request).answers[0]
     words = desk.explain(request)[0][1][0].partition(": ")[2]
     print(f"{step}. the same courier asks for {numbers[70]}, which is c-105's: {answer.answer}\n   {words}")
+
+
+def _scanned(desk: Desk, who: Credentials, tokens: dict[str, str], numbers: list[str], step: int) -> None:
+    """The courier scans two labels: one of his own, and one that is not."""
+    asked = _request(who, "deliver", [tokens[numbers[3]], tokens[numbers[70]]], ("to_name", "to_phone"))
+    own, other = desk.scan(asked).answers
+    told = "the waybill's number is not told" if other.waybill != numbers[70] else "WRONG"
+    print(
+        f"{step}. he scans the label of one of his parcels: {own.answer}, it is {own.waybill}; and another's: {other.answer}, {told}"
+    )
 
 
 def _export(desk: Desk, people: dict[str, Credentials], numbers: list[str], step: int) -> None:

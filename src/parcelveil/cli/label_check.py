@@ -111,7 +111,9 @@ def _show(report: Report, *, first: bool) -> None:
         print(fitted(header, [_page(page) for page in shown[:_MOST_ROWS]]))
     if len(report.pages) > len(shown):
         count = f"{len(report.pages) - len(shown):,}"
-        print(say("{count} pages more meet the standard" if shown else "{count} pages, all meet it").format(count=count))
+        print(
+            say("{count} pages more meet the standard" if shown else "{count} pages, all meet it").format(count=count)
+        )
     findings = [*report.findings, *(f for page in report.pages for f in page.findings)]
     if findings:
         header = [say("page"), say("where"), say("what is wrong"), say("rule")]

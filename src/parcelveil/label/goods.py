@@ -49,7 +49,7 @@ def goods(text: str, before: str) -> str:
 
 def _named(text: str) -> str:
     """The goods' name at the start of a text; empty when it is hidden, or a category."""
-    value = _NEXT.split(text, maxsplit=1)[0].strip(" :,;.")
+    value = re.sub(r" ?\*[0-9]{1,4}$", "", _NEXT.split(text, maxsplit=1)[0].strip(" :,;."))  # two pieces: 袜子*2
     if not value or "*" in value or not re.search(r"[^\W\d_]", value):
         return ""
     parts = [part.strip().lower() for part in re.split(r"[/,;、+&]|\band\b", value)]

@@ -19,6 +19,7 @@ import ctypes
 import mmap
 import os
 import re
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -336,12 +337,14 @@ def _picture(path: Path) -> Iterator[Any]:
     except ImportError:
         raise missing_package("pillow") from None
     try:
-        picture = PIL.Image.open(path, formats=_FORMATS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(path, formats=_FORMATS)
     except PIL.UnidentifiedImageError:
         raise InputError(
             "{file} is no PDF and no picture", hint="give a PDF, PNG, JPEG, BMP, GIF, TIFF or WebP", file=path.name
         ) from None
-    except PIL.Image.DecompressionBombError:
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         raise _too_large(path.name) from None
     except Exception:  # noqa: BLE001  its readers raise anything for files made to harm
         raise InputError("{file} is a damaged picture", hint="export it once more", file=path.name) from None

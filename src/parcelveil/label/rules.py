@@ -221,7 +221,8 @@ _AFTER_PHONE = re.compile(rf"[\s|,;:/()]*{_PERSON}{_AFTER}")
 _ONLY_CUE = re.compile(rf"\s*(?:{_CUE}|[收寄到发至]件?|to|from|ship to|deliver to|recipient|receiver|consignee|sender|shipper|name|attn)[\s:.]*", re.IGNORECASE)
 _LATIN_NAME = r"((?:(?:Mr|Mrs|Ms|Dr|Herr|Frau)\.? )?[^\W\d_][^\W\d_'’.-]*(?: [^\W\d_][^\W\d_'’.-]*){1,3})"
 _LATIN_CUED = re.compile(
-    rf"(?:\b(?:ship to|deliver to|to|from|recipient|receiver|consignee|attn|attention|name|sender|shipper|contact|c/o)\b"
+    rf"(?:\b(?:ship to|deliver to|to|from|recipient|receiver|consignee|attn|attention|name|sender|shipper|contact|c/o|"
+    rf"empfänger|absender|destinataire|expéditeur|destinatario|remitente|mittente)\b"
     rf"[\s:.]{{1,3}}|(?:{_CUE}|{_SHORT_CUE}){_GAP}){_LATIN_NAME}",
     re.IGNORECASE,
 )
@@ -269,13 +270,13 @@ _NUMERAL = r"(?:[0-9]+|[A-Za-z][0-9]*|[〇零一二三四五六七八九十百]+
 _UNIT = r"(?:单元|單元|号楼|號樓|号门|弄[0-9]+[号號]|[幢栋棟座楼樓层層室])"
 _BELOW_ROAD = re.compile(rf"(?<![0-9A-Za-z.*])({_NUMERAL}) ?({_UNIT})(?![下市机口])")
 _HOUSE = re.compile(r"(?<=[村组組屯庄队隊里弄])[0-9]+[号號](?!院|楼)|(?<![0-9])[0-9]+[弄组組](?=[0-9]+[号號])")
-_ROOM = re.compile(r"(?<=[号號院区苑园城府邸庭湾里幢栋座楼元#])[\s,-]?(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|(?<=[#幢栋])[0-9]{3,4}(?![0-9])")
+_ROOM = re.compile(r"(?:(?<=[^工单编序批证型件货]号)|(?<=[號院区苑园城府邸庭湾里幢栋座楼元厦寓场心村#]))[\s,-]?(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|(?<=[#幢栋])[0-9]{3,4}(?![0-9])")
 _ADDRESS_WORD = re.compile(r"地址|小区|新村|花园|家园|公寓|[路街巷弄苑邸][0-9 ]|address", re.IGNORECASE)
 _TRIPLE = re.compile(r"(?<![0-9A-Za-z-])[0-9]{1,3}[-#][0-9]{1,2}[-#][0-9]{3,4}(?![0-9-])")
 _LATIN_UNIT = re.compile(
     r"\b(?:apt|apartment|unit|suite|ste|room|rm|flat|floor|fl|bldg|building|block|blk|tower|whg|wohnung|etage)"
     r"[. ]{0,2}(?:no\.? ?)?#? ?(?:[0-9]+[A-Za-z]?|[A-Za-z]?[0-9]+)\b(?!\s*(?:%|kg|g|pcs|price))|"
-    r"\b[0-9]{1,3}(?:st|nd|rd|th) (?:floor|fl)\b|#[0-9]{1,2}-[0-9]{1,4}\b",
+    r"\b[0-9]{1,3}(?:st|nd|rd|th|\.) ?(?:floor|fl|etage|stock|og)\b|#[0-9]{1,2}-[0-9]{1,4}\b",
     re.IGNORECASE,
 )
 _ROAD_NUMBER = re.compile(r"(?<=[路街道巷])[0-9]{1,4}[号號](?![楼門门])")

@@ -15,6 +15,8 @@ a scan is a look: the same policy, custody, quota, log and receipts, together wi
 * The same token twice, or once in lower case, is two waybills of the request, like one number given twice. In answers
   that stay shut nothing ties two tokens of one waybill (from two months) together.
 * Tokens of a request that is larger than any scene may allow are not even read.
+* A genuine token takes a little longer to refuse than a made-up one, for its parcel is looked up. Who may ask is told that
+  difference anyway (``no-such-token``); of two genuine ones, time tells no more than it does in looks at two numbers.
 
 Tokens are read anew whenever the key ring was: a month that another process destroyed a moment ago is gone here too.
 """
