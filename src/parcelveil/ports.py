@@ -346,8 +346,9 @@ class VirtualNumber(Protocol):
     no phone. Every method may be repeated after a crash and then has the effect of one call.
     """
 
-    #: Days by which one call of :meth:`extend` can extend, ascending.
-    steps: tuple[int, ...]
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Days by which one call of :meth:`extend` can extend, ascending."""
 
     def bind(self, request: NumberRequest) -> NumberBinding:
         """Bind a number. While a binding of the same ``key`` lives, that one is the answer, as it stands.

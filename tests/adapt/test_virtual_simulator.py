@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -10,7 +11,9 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from parcelveil.adapt import virtual_simulator
 from parcelveil.adapt.virtual_simulator import LONGEST_DAYS, REST_DAYS, STEPS, VirtualSimulator
 from parcelveil.errors import ProviderError
-from parcelveil.ports import NumberRequest, Secret
+from parcelveil.ports import NumberRequest, Secret, VirtualNumber
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 PHONE, OTHER, THIRD = b"+8613812345678", b"+8613912345678", b"+8613712345678"
@@ -278,6 +281,96 @@ def test_a_file_that_is_no_database(tmp_path: Path, clock: Clock) -> None:
         VirtualSimulator(path, clock)
     with pytest.raises(ProviderError, match="cannot use its file"):
         VirtualSimulator(tmp_path / "nowhere" / "numbers.db", clock)
+
+
+def example() -> str:
+    """The adapter that docs/virtual-numbers.md shows."""
+    text = (Path(__file__).parents[2] / "docs" / "virtual-numbers.md").read_text("utf-8")
+    return text.split("```python\n")[1].split("```")[0]
+
+
+def test_the_documented_adapter_works(clock: Clock) -> None:
+    """Against a platform of its kind on this machine, with the simulator behind it."""
+    clock.at = datetime.now(UTC)
+    simulator, heads = VirtualSimulator(None, clock), []
+
+    class Platform(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked_for = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            heads.append(f"{self.path} {self.headers}")
+            action, made = self.path.rpartition("/")[2], None
+            end = datetime.fromisoformat(asked_for.get("expiration", "2026-01-01T00:00:00+00:00"))
+            if action == "BindAxnExtension":
+                phone = Secret(asked_for["phoneNoA"].encode())
+                made = simulator.bind(NumberRequest(key=asked_for["outId"], phone=phone, expires_at=end))
+            elif action == "UpdateSubscription":
+                made = simulator.extend(asked_for["subsId"], end)
+            elif action == "UnbindSubscription":
+                simulator.unbind(asked_for["subsId"])
+            elif action == "QuerySubscription":
+                made = simulator.query(asked_for["subsId"])
+            said = {} if made is None else {
+                "subsId": made.bind_id, "secretNo": made.number, "extension": made.extension,
+                "expiration": made.expires_at.isoformat(), "status": "1" if made.state == "bound" else "0",
+            }  # fmt: skip
+            body = json.dumps(said).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Platform) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        names: dict[str, Any] = {}
+        exec(compile(example(), "example", "exec"), names)
+        provider: VirtualNumber = names["Platform"](f"http://127.0.0.1:{server.server_port}", "t")
+        try:
+            made = provider.bind(asked(clock))
+            assert provider.bind(asked(clock)) == made
+            assert simulator.rings(made.number, made.extension, PHONE)
+            assert made == simulator.query(made.bind_id)
+            until = made.expires_at + timedelta(days=provider.steps[0])
+            assert provider.extend(made.bind_id, until).expires_at == until
+            provider.unbind(made.bind_id)
+            ended = provider.query(made.bind_id)
+            assert ended is not None
+            assert ended.state == "unbound"
+            assert provider.query("nobody") is None
+            assert "138" not in "".join(heads)
+        finally:
+            server.shutdown()
+            thread.join()
+    with pytest.raises(ProviderError, match="did not answer BindAxnExtension") as told:
+        provider.bind(asked(clock))
+    assert "138" not in str(told.value)
+    provider.close()
+
+
+def test_the_documented_adapter_is_one_for_the_type_checker(tmp_path: Path) -> None:
+    use = "\n\nfrom parcelveil.ports import VirtualNumber\n\nprovider: VirtualNumber = Platform('a', 'b')\n"
+    (tmp_path / "example.py").write_text(example() + use, "utf-8")
+    root = Path(__file__).parents[2]
+    words = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(root / "pyproject.toml"),
+        "--cache-dir",
+        str(tmp_path / "c"),
+    ]
+    done = subprocess.run(
+        [*words, "--no-warn-return-any", str(tmp_path / "example.py")],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        check=False,
+    )
+    assert "example.py" not in done.stdout, done.stdout
 
 
 class Provider(RuleBasedStateMachine):

@@ -48,7 +48,9 @@ def picture(lines: Sequence[str], *, code: str = WAYBILL, qr: str = TOKEN, size:
     return label
 
 
-def pdf(pages: Sequence[Sequence[str]], path: Path, *, code: str = WAYBILL, qr: str = TOKEN, **information: str) -> Path:
+def pdf(
+    pages: Sequence[Sequence[str]], path: Path, *, code: str = WAYBILL, qr: str = TOKEN, **information: str
+) -> Path:
     """A PDF with a text layer, one label a page."""
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfbase import pdfmetrics

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import PIL.Image
 import pytest
-from label.labels_drawn import BAD, GOOD, TOKEN, WAYBILL, data, pdf, picture
 
+from label.labels_drawn import BAD, GOOD, TOKEN, WAYBILL, data, pdf, picture
 from parcelveil.errors import DependencyError, InputError
 from parcelveil.label import check as checking
 from parcelveil.label import codes, ocr
@@ -68,7 +68,7 @@ def test_another_bar_code_is_a_note(tmp_path: Path) -> None:
     label.paste(PIL.Image.fromarray(np.array(bars)), (20, 30))
     label.save(tmp_path / "a.png")
     (page,) = check(tmp_path / "a.png", ocr=False).pages
-    assert [note.rule for note in page.notes] == ["code.other", "code.opaque"]
+    assert {note.rule for note in page.notes} == {"code.other", "code.opaque"}
 
 
 def test_the_print_stations_mark_is_named(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_without_the_extra_ocr_says_which_one(monkeypatch: pytest.MonkeyPatch) -
 
 def test_codes_are_read_at_other_sizes_and_angles_and_nothing_is_read_in_noise() -> None:
     label = np.asarray(picture([]))
-    for turned in (np.rot90(label), np.rot90(label, 2), 255 - label):
+    for turned in (np.rot90(label), np.rot90(label, 2), label[::2, ::2], np.kron(label, np.ones((3, 3), np.uint8))):
         assert sorted(code.text for code in codes.read(np.ascontiguousarray(turned))) == sorted([WAYBILL, TOKEN])
     assert codes.read(np.zeros((0, 0), np.uint8)) == codes.read(np.zeros((3, 3, 3), np.uint8)) == []
     assert codes.read(np.zeros((1, 1), np.uint8)) == []

@@ -14,8 +14,8 @@ import pypdfium2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from label.labels_drawn import BAD, GOOD, data, pdf, picture
 
+from label.labels_drawn import BAD, GOOD, data, pdf, picture
 from parcelveil.errors import InputError, ParcelveilError
 from parcelveil.label.pages import MOST_PIXELS, count_pages, metadata, open_pages
 
@@ -76,7 +76,10 @@ def test_what_a_pdf_says_of_itself(tmp_path: Path) -> None:
     assert metadata(tmp_path / "c.pdf")["XMP"] == "adobe:ns:meta/\n13812345678"
     squeezed = zlib.compress(packet)
     (tmp_path / "d.pdf").write_bytes(
-        path.read_bytes() + b"\n9 0 obj <</Filter/FlateDecode /Type /Metadata>> stream\n" + squeezed + b"\nendstream endobj\n"
+        path.read_bytes()
+        + b"\n9 0 obj <</Filter/FlateDecode /Type /Metadata>> stream\n"
+        + squeezed
+        + b"\nendstream endobj\n"
     )
     assert "13812345678" in metadata(tmp_path / "d.pdf")["XMP"]
 
@@ -173,8 +176,15 @@ def test_large_pages_are_drawn_smaller_but_never_below_203_dpi(tmp_path: Path) -
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(st.binary(max_size=300), st.tuples(st.sampled_from([0, 1, 2]), st.binary(min_size=1, max_size=8), st.floats(0, 1))))
-def test_bytes_and_damage_raise_nothing_but_our_errors(tmp_path: Path, damage: bytes | tuple[int, bytes, float]) -> None:
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.tuples(st.sampled_from([0, 1, 2]), st.binary(min_size=1, max_size=8), st.floats(0, 1)),
+    )
+)
+def test_bytes_and_damage_raise_nothing_but_our_errors(
+    tmp_path: Path, damage: bytes | tuple[int, bytes, float]
+) -> None:
     path = tmp_path / "x.bin"
     if isinstance(damage, bytes):
         path.write_bytes(damage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import tomllib
 from pathlib import Path
@@ -89,14 +90,19 @@ def test_the_digits_that_show_decide_about_a_mask(number: str, hidden: int, at: 
     assert "phone.clear" not in found
 
 
-NAMES = st.one_of(st.sampled_from(["李雷", "欧阳娜娜", "John Doe", "张三", "阿依古丽·买买提", "Ирина Попова"]), st.text(max_size=12))
+NAMES = st.one_of(
+    st.sampled_from(["李雷", "欧阳娜娜", "John Doe", "张三", "阿依古丽·买买提", "Ирина Попова"]), st.text(max_size=12)
+)
 PHONES = st.one_of(
     MOBILES.map("+86{}".format),
-    st.sampled_from(["+8657187654321", "+864008111111", "+442079460958", "+12135550147", "+8617012345678;ext=1234", "95338"]),
+    st.sampled_from(
+        ["+8657187654321", "+864008111111", "+442079460958", "+12135550147", "+8617012345678;ext=1234", "95338"]
+    ),
     st.text(max_size=20),
 )
 ADDRESSES = st.one_of(
-    st.sampled_from(["徐民路308号3幢2单元501室", "文三路18弄3号楼", "幸福小区3幢", "120 N Main St Apt 4", "人民路1号"]), st.text(max_size=30)
+    st.sampled_from(["徐民路308号3幢2单元501室", "文三路18弄3号楼", "幸福小区3幢", "120 N Main St Apt 4", "人民路1号"]),
+    st.text(max_size=30),
 )
 
 
@@ -169,4 +175,4 @@ def test_every_place_is_one_number() -> None:
     text = fold("李** 138****5678 13812345678 17012345678转1234 0571-87654321 +44 20 7946 0958")
     found = sorted(phones(text), key=lambda phone: phone.start)
     assert [phone.kind for phone in found] == ["masked", "clear", "virtual", "clear", "clear"]
-    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(found))

@@ -80,7 +80,7 @@ _COLUMNS = "bind_id, key, model, number, extension, expires, ended, a, b"
 class VirtualSimulator:
     """See the module. ``numbers``: how many X each pool has. Its ``repr`` shows the path only."""
 
-    steps: tuple[int, ...] = STEPS
+    steps = STEPS
 
     def __init__(self, path: Path | None, clock: Clock, *, numbers: int = 100) -> None:
         self._path, self._clock, self._turn = path, clock, threading.RLock()

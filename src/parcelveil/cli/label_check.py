@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,32 +46,38 @@ def check(*files: str, no_ocr: bool = False, json: bool = False) -> int:
     paths = list(_files(files))
     reports: list[Report] = []
     for path in paths:
-        progress: Progress | None = None
-        done = 0
+        why = ""
         try:
-            total = count_pages(path)
-            progress = Progress(say("checking {file}").format(file=path.name), total, lambda: done)
-
-            def advance(page: int, bar: Progress = progress) -> None:
-                nonlocal done
-                done = page
-                bar.advance(page)
-
-            reports.append(audit(path, ocr=not no_ocr, progress=advance))
+            with _progress(path, count_pages(path)) as advance:
+                reports.append(audit(path, ocr=not no_ocr, progress=advance))
         except InputError as error:
             if len(paths) == 1:
                 raise
             reports.append(Report(str(path), [], 0, [], [], "unclear", [], str(error)))
-        finally:
-            if progress is not None:
-                progress.close()
+            why = say(error.template).format(**error.values)
         if not json:
-            _show(reports[-1], first=len(reports) == 1)
+            _show(reports[-1], why or say(reports[-1].why), first=len(reports) == 1)
     if json:
         print(msgspec.json.encode({"files": reports}).decode())
     elif len(reports) > 1:
         _total(reports)
     return 0 if all(report.verdict == "meets" for report in reports) else EXIT_FINDINGS
+
+
+@contextmanager
+def _progress(path: Path, pages: int) -> Iterator[Callable[[int], None]]:
+    done = 0
+
+    def advance(page: int) -> None:
+        nonlocal done
+        done = page
+        bar.advance(page)
+
+    bar = Progress(say("checking {file}").format(file=path.name), pages, lambda: done)
+    try:
+        yield advance
+    finally:
+        bar.close()
 
 
 def _files(names: Sequence[str]) -> Iterator[Path]:
@@ -101,10 +108,10 @@ def _files(names: Sequence[str]) -> Iterator[Path]:
 # --- what a person sees
 
 
-def _show(report: Report, *, first: bool) -> None:
+def _show(report: Report, why: str, *, first: bool) -> None:
     if not first:
         print()
-    print(f"{plain(report.file)}: {_verdict(report.verdict, len(report.rules), report.why)}")
+    print(plain(f"{report.file}: {_verdict(report.verdict, len(report.rules), why)}"))
     shown = report.pages if len(report.pages) <= _MOST_ROWS // 2 else [p for p in report.pages if p.verdict != "meets"]
     if shown:
         header = [say("page"), say("codes"), say("text"), say("verdict")]
@@ -134,7 +141,7 @@ def _page(page: PageReport) -> list[str]:
     if page.ocr_lines:
         parts.append(say("lines by OCR: {count}").format(count=page.ocr_lines))
     rules = len({finding.rule for finding in page.findings})
-    return [str(page.page), codes, ", ".join(parts) or say("none"), _verdict(page.verdict, rules, page.why)]
+    return [str(page.page), codes, ", ".join(parts) or say("none"), _verdict(page.verdict, rules, say(page.why))]
 
 
 def _verdict(verdict: str, rules: int, why: str) -> str:
@@ -142,8 +149,8 @@ def _verdict(verdict: str, rules: int, why: str) -> str:
         return say("meets GB/T 41833-2022")
     if verdict == "breaks":
         text = say("breaks 1 rule") if rules == 1 else say("breaks {count} rules").format(count=rules)
-        return f"{text} ({say(why)})" if why else text
-    return say("could not be judged: {why}").format(why=say(why))
+        return f"{text} ({why})" if why else text
+    return say("could not be judged: {why}").format(why=why)
 
 
 def _number(page: int) -> str:

@@ -40,7 +40,17 @@ DAMAGED = "the file is damaged behind this page"
 
 _STATION = re.compile(r"S[0-9A-Z-]{1,10}")
 _NUMBER = re.compile(r"(?=(?:[^0-9]*[0-9]){6})[0-9A-Za-z-]{8,32}")
-_AREAL = {"QRCode", "MicroQRCode", "RMQRCode", "DataMatrix", "Aztec", "PDF417", "MicroPDF417", "CompactPDF417", "MaxiCode"}
+_AREAL = {
+    "QRCode",
+    "MicroQRCode",
+    "RMQRCode",
+    "DataMatrix",
+    "Aztec",
+    "PDF417",
+    "MicroPDF417",
+    "CompactPDF417",
+    "MaxiCode",
+}
 _PRODUCTS = {"EAN13", "EAN8", "UPCA", "UPCE", "ISBN", "DataBar"}
 #: Characters that no label has; where many are, the text layer has lost its meaning.
 _GARBLED = 0.2
@@ -82,7 +92,7 @@ class Report(msgspec.Struct, frozen=True):
     standard: str = STANDARD
 
 
-def check(path: Path, *, ocr: bool = True, progress: Callable[[int], object] = lambda page: None) -> Report:
+def check(path: Path, *, ocr: bool = True, progress: Callable[[int], object] | None = None) -> Report:
     """Audit the labels of a PDF or picture.
 
     Args:
@@ -101,7 +111,8 @@ def check(path: Path, *, ocr: bool = True, progress: Callable[[int], object] = l
     try:
         for page in open_pages(path):
             pages.append(check_page(page, ocr=ocr))
-            progress(page.number)
+            if progress is not None:
+                progress(page.number)
     except InputError:
         if not pages:
             raise
@@ -137,8 +148,8 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
         remarks.append(remark_of("code.other", Said("", kind, page.number), kind))
     if not public and (read or found):
         remarks.append(remark_of("code.missing", Said("", "bar code", page.number)))
-    for place, lines in texts.items():
-        said += [Said(line.text, place, page.number, _rounded(line)) for line in (*lines, *_rows(lines))]
+    for source, lines in texts.items():
+        said += [Said(line.text, source, page.number, _rounded(line)) for line in (*lines, *_rows(lines))]
     findings, notes = judge(said, public)
     findings += [r for r in remarks if r.rule == "code.missing"]
     notes = [r for r in remarks if r.rule != "code.missing"] + notes

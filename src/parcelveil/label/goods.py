@@ -20,9 +20,12 @@ _GOODS = re.compile(
     rf"{_CUE}(?: ?:\s*|\s+)|\b(?:contents?|description(?: of goods)?|goods(?: name)?|items?) ?:\s*", re.IGNORECASE
 )
 _ONLY_CUE = re.compile(rf"\s*{_CUE}\s*:?\s*")
-_REMARK = re.compile(r"(?:备注|備註|买家留言|卖家备注|留言)\s*[: ]\s*(.+)|\b(?:remarks?|notes?|instructions) ?:\s*(.+)", re.IGNORECASE)
+_REMARK = re.compile(
+    r"(?:备注|備註|买家留言|卖家备注|留言)\s*[: ]\s*(.+)|\b(?:remarks?|notes?|instructions) ?:\s*(.+)", re.IGNORECASE
+)
 _NEXT = re.compile(
-    r"\s{2,}|[|]|\s*(?:重量|净重|毛重|件数|数量|付款|运费|备注|保价|体积|代收|声明|尺寸|打印|weight|pieces|pcs|qty|value)[\s:]", re.IGNORECASE
+    r"\s{2,}|[|]|\s*(?:重量|净重|毛重|件数|数量|付款|运费|备注|保价|体积|代收|声明|尺寸|打印|weight|pieces|pcs|qty|value)[\s:]",
+    re.IGNORECASE,
 )
 _CATEGORIES = frozenset(
     "文件 文件类 单证 服装 服饰 服饰鞋帽 服装鞋帽 鞋服 衣物 衣服 鞋帽 鞋靴 鞋类 箱包 配饰 饰品 日用品 日用 日用百货 百货 生活用品 食品 食品类 "

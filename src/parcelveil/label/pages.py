@@ -16,11 +16,9 @@ looked at, and neither is text that was drawn as curves.
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +29,7 @@ import numpy.typing as npt
 
 from parcelveil.errors import InputError
 from parcelveil.label.font import missing_package
+from parcelveil.label.xmp import texts_of_xml, xmp
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -111,7 +110,7 @@ def metadata(path: Path) -> dict[str, str]:
         with _pdf(path) as document:
             for name, text in document.get_metadata_dict(skip_empty=True).items():
                 put(name, text)
-            for text in _xmp(path):
+            for text in xmp(path):
                 put("XMP", text)
             for name, text in _beside_pages(document):
                 put(name, text)
@@ -305,27 +304,6 @@ def _string(read: Any, thing: Any, key: bytes) -> str:
     return bytes(buffer).decode("utf-16-le", "replace").rstrip("\0")
 
 
-def _xmp(path: Path) -> Iterator[str]:
-    """The texts of XMP packets: plain, as nearly every program writes them, or compressed."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for found in re.finditer(rb"<x:xmpmeta.{0,1000000}?</x:xmpmeta>", data, re.DOTALL):
-            yield _texts_of_xml(found[0])
-        for found in re.finditer(rb"/Type\s*/Metadata[^\0]{0,400}?stream\r?\n", data):
-            if b"FlateDecode" in data[max(0, found.start() - 400) : found.end()]:
-                try:
-                    raw = zlib.decompressobj().decompress(data[found.end() : found.end() + _ATTACHMENT], _ATTACHMENT)
-                except zlib.error:
-                    continue
-                yield _texts_of_xml(raw)
-
-
-def _texts_of_xml(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
-    named = re.findall(r"\b(?!xmlns|rdf:|xml:|x:)[\w:]+\s*=\s*[\"']([^\"'<]{1,10000})[\"']", text)
-    between = [part.strip() for part in re.findall(r">([^<]{1,10000})<", text)]
-    return "\n".join(part for part in (*named, *between) if part)
-
-
 # --- pictures
 
 
@@ -391,7 +369,7 @@ def _picture_texts(picture: Any) -> Iterator[tuple[str, str]]:
         if isinstance(value, bytes) and name in ("comment", "xmp", "XML:com.adobe.xmp"):
             value = value.decode("utf-8", "replace")  # noqa: PLW2901
         if isinstance(value, str):
-            yield str(name), _texts_of_xml(value.encode()) if "xmp" in str(name).lower() else value
+            yield str(name), texts_of_xml(value.encode()) if "xmp" in str(name).lower() else value
     try:
         exif = picture.getexif()
         tags = {**exif, **exif.get_ifd(IFD.Exif), **exif.get_ifd(IFD.GPSInfo)}

@@ -109,8 +109,7 @@ def judge(said: Sequence[Said], public: Iterable[str] = ()) -> tuple[list[Remark
                     remarks.setdefault((found.rule, found.place, found.quote), found)
                 before = text
         previous = one
-    found = list(remarks.values())
-    return [r for r in found if r.rule in RULES], [r for r in found if r.rule in NOTES]
+    return [r for r in remarks.values() if r.rule in RULES], [r for r in remarks.values() if r.rule in NOTES]
 
 
 def _anywhere(text: str) -> re.Pattern[str]:
@@ -161,12 +160,18 @@ def _broken_phone(text: str, before: str, said: Said) -> Iterator[Remark]:
         yield remark_of("phone.clear", said, hint(head[0] + tail[0]))
 
 
-_ID = re.compile(r"(?<![0-9*])([1-9][0-9]{5})[ -]?((?:18|19|20)[0-9]{2})[ -]?([0-9]{4})[ -]?([0-9]{3}[0-9Xx])(?![0-9*A-Za-z])")
+_ID = re.compile(
+    r"(?<![0-9*])([1-9][0-9]{5})[ -]?((?:18|19|20)[0-9]{2})[ -]?([0-9]{4})[ -]?([0-9]{3}[0-9Xx])(?![0-9*A-Za-z])"
+)
 _OLD_ID = re.compile(r"(?<![0-9*])([1-9][0-9]{5})([0-9]{2})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}(?![0-9*])")
 _ID_PART = re.compile(r"(?<![0-9*])(?=[0-9*]*\*{2})[1-9*][0-9*]{16}[0-9Xx*](?![0-9*A-Za-z])")
-_ID_WORD = re.compile(r"身份证|身分证|证件|証件|\bid(?:entity)?(?: card)?(?: ?no| ?number|:)|护照|passport|港澳|居住证", re.IGNORECASE)
+_ID_WORD = re.compile(
+    r"身份证|身分证|证件|証件|\bid(?:entity)?(?: card)?(?: ?no| ?number|:)|护照|passport|港澳|居住证", re.IGNORECASE
+)
 _ORDER_WORD = re.compile(r"单号|订单|運單|运单|order|编号|流水|serial|\bno\b", re.IGNORECASE)
-_PASSPORT = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z][0-9]{8}|[A-Z]{2}[0-9]{7}|[HM][0-9]{8,10})(?![0-9A-Za-z])", re.IGNORECASE)
+_PASSPORT = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Z][0-9]{8}|[A-Z]{2}[0-9]{7}|[HM][0-9]{8,10})(?![0-9A-Za-z])", re.IGNORECASE
+)
 _PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
 )
@@ -216,9 +221,15 @@ _AFTER = rf"(?=$|[^{HAN}*·]|电话|手机|座机|地址|联系|先生|女士|�
 _CUED = re.compile(rf"(?:{_CUE}|{_SHORT_CUE}){_GAP}{_PERSON}(?:先生|女士|小姐)?{_AFTER}")
 _ALONE = re.compile(rf"{_PERSON}(?:先生|女士|小姐)?\s*(?:\(?收\)?)?{_AFTER}")
 _TO_WHOM = re.compile(rf"(?:^|[\s|,;:]){_PERSON}(?:先生|女士|小姐)?\s*[(\[]?收[)\]]?(?=$|\s)")
-_BEFORE_PHONE = re.compile(rf"(?:^|[^{HAN}*·]){_PERSON}(?:先生|女士|小姐)?(?:\[[0-9]+\])?[\s|,;:/()]*(?:电话|手机|tel|mobile)?[\s:.+(]*$", re.IGNORECASE)
+_BEFORE_PHONE = re.compile(
+    rf"(?:^|[^{HAN}*·]){_PERSON}(?:先生|女士|小姐)?(?:\[[0-9]+\])?[\s|,;:/()]*(?:电话|手机|tel|mobile)?[\s:.+(]*$",
+    re.IGNORECASE,
+)
 _AFTER_PHONE = re.compile(rf"[\s|,;:/()]*{_PERSON}{_AFTER}")
-_ONLY_CUE = re.compile(rf"\s*(?:{_CUE}|[收寄到发至]件?|to|from|ship to|deliver to|recipient|receiver|consignee|sender|shipper|name|attn)[\s:.]*", re.IGNORECASE)
+_ONLY_CUE = re.compile(
+    rf"\s*(?:{_CUE}|[收寄到发至]件?|to|from|ship to|deliver to|recipient|receiver|consignee|sender|shipper|name|attn)[\s:.]*",
+    re.IGNORECASE,
+)
 _LATIN_NAME = r"((?:(?:Mr|Mrs|Ms|Dr|Herr|Frau)\.? )?[^\W\d_][^\W\d_'’.-]*(?: [^\W\d_][^\W\d_'’.-]*){1,3})"
 _LATIN_CUED = re.compile(
     rf"(?:\b(?:ship to|deliver to|to|from|recipient|receiver|consignee|attn|attention|name|sender|shipper|contact|c/o|"
@@ -226,9 +237,14 @@ _LATIN_CUED = re.compile(
     rf"[\s:.]{{1,3}}|(?:{_CUE}|{_SHORT_CUE}){_GAP}){_LATIN_NAME}",
     re.IGNORECASE,
 )
-_LATIN_BEFORE_PHONE = re.compile(rf"(?:^|[|,;:/]\s*){_LATIN_NAME}[\s|,;:/(]*(?:tel|phone|mobile|mob|ph)?[\s:.+(]*$", re.IGNORECASE)
+_LATIN_BEFORE_PHONE = re.compile(
+    rf"(?:^|[|,;:/]\s*){_LATIN_NAME}[\s|,;:/(]*(?:tel|phone|mobile|mob|ph)?[\s:.+(]*$", re.IGNORECASE
+)
 _LATIN_AFTER_PHONE = re.compile(rf"[\s|,;:/()]*{_LATIN_NAME}")
-_HANGUL = re.compile(rf"(?:{_CUE}|받는\s*분|보내는\s*분|수취인|\b(?:to|from|name)\b){_GAP}([가-힣]{{2,4}})(?=$|[\s,|(0-9+])", re.IGNORECASE)
+_HANGUL = re.compile(
+    rf"(?:{_CUE}|받는\s*분|보내는\s*분|수취인|\b(?:to|from|name)\b){_GAP}([가-힣]{{2,4}})(?=$|[\s,|(0-9+])",
+    re.IGNORECASE,
+)
 
 
 def _names(text: str, before: str, numbers: Sequence[Phone]) -> Iterator[str]:
@@ -270,7 +286,9 @@ _NUMERAL = r"(?:[0-9]+|[A-Za-z][0-9]*|[〇零一二三四五六七八九十百]+
 _UNIT = r"(?:单元|單元|号楼|號樓|号门|弄[0-9]+[号號]|[幢栋棟座楼樓层層室])"
 _BELOW_ROAD = re.compile(rf"(?<![0-9A-Za-z.*])({_NUMERAL}) ?({_UNIT})(?![下市机口])")
 _HOUSE = re.compile(r"(?<=[村组組屯庄队隊里弄])[0-9]+[号號](?!院|楼)|(?<![0-9])[0-9]+[弄组組](?=[0-9]+[号號])")
-_ROOM = re.compile(r"(?:(?<=[^工单编序批证型件货]号)|(?<=[號院区苑园城府邸庭湾里幢栋座楼元厦寓场心村#]))[\s,-]?(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|(?<=[#幢栋])[0-9]{3,4}(?![0-9])")
+_ROOM = re.compile(
+    r"(?:(?<=[^工单编序批证型件货]号)|(?<=[號院区苑园城府邸庭湾里幢栋座楼元厦寓场心村#]))[\s,-]?(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|(?<=[#幢栋])[0-9]{3,4}(?![0-9])"
+)
 _ADDRESS_WORD = re.compile(r"地址|小区|新村|花园|家园|公寓|[路街巷弄苑邸][0-9 ]|address", re.IGNORECASE)
 _TRIPLE = re.compile(r"(?<![0-9A-Za-z-])[0-9]{1,3}[-#][0-9]{1,2}[-#][0-9]{3,4}(?![0-9-])")
 _LATIN_UNIT = re.compile(
