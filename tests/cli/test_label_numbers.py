@@ -21,14 +21,10 @@ import pytest
 from cli.conftest import HEADER, PASSPHRASE, ROWS, Desk, csv_text
 from parcelveil.adapt import virtual_simulator
 from parcelveil.adapt.virtual_simulator import VirtualSimulator
-from parcelveil.cli import label, label_numbers
 from parcelveil.cli.label_numbers import read_numbers
 from parcelveil.errors import InputError, ProviderError
 from parcelveil.label.numbers import NUMBERS
 from parcelveil.workspace import SystemClock, Workspace
-
-if "numbers" not in label.app:
-    label.app.command(label_numbers.app)
 
 #: Of each, a mobile, or what is none.
 PHONES = {"YT1": "13812345678", "YT2": "13912345678", "YT3": "13712345678"}

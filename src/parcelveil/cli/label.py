@@ -129,10 +129,12 @@ def label(
         columns = _columns(source)
         out, commit = stack.enter_context(_output(target, kind, press, force=force))
         printer = Printer(job, press, gate=gate, output=out, refuse=_refuser(source.name, rejects, skip=skip))
-        progress = Progress(say("printing {file}").format(file=Path(source.name).name), source.size, source.position)
+        place = _Place(source)
+        progress = Progress(say("printing {file}").format(file=Path(source.name).name), source.size, place.position)
         stack.callback(progress.close)
         for batch, rows in _rows(source, columns, rejects, waybill, skip=skip):
-            printer.take(batch, rows, progress.advance)
+            place.begin(batch.num_rows)
+            printer.take(batch, rows, place.telling(progress))
         printer.finish()
         if not printer.printed:
             raise InputError(
@@ -154,6 +156,33 @@ def label(
     }
     summary(facts, _lines(facts, rejects, seconds), as_json=json)
     return EXIT_REJECTS if rejects.total else 0
+
+
+class _Place:
+    """How far a run is, in bytes of its source: files are read faster than labels are made, many rows at a time."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._from = self._to = 0
+        self._before = self._count = self._rows = 0
+
+    def begin(self, rows: int) -> None:
+        """A batch of so many rows was read."""
+        self._from, self._to = self._to, self._source.position()
+        self._before, self._rows = self._count, rows
+
+    def telling(self, progress: Progress) -> Callable[[int], None]:
+        """What is told how many labels are printed in all, and tells the bar."""
+
+        def tell(count: int) -> None:
+            self._count = count
+            progress.advance(count)
+
+        return tell
+
+    def position(self) -> int:
+        share = min(1.0, (self._count - self._before) / max(1, self._rows))
+        return int(self._from + (self._to - self._from) * share)
 
 
 def _lines(facts: dict[str, Any], rejects: Rejects, seconds: float) -> list[str]:
