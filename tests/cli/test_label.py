@@ -352,3 +352,27 @@ def test_a_killed_print_job_leaves_nothing(desk: Desk) -> None:
         assert not Path("l.pdf").exists() and not left_over()
         if blow is signal.SIGINT:
             assert process.returncode == 130 and "interrupted: nothing was written" in said
+
+
+@pytest.mark.parametrize(
+    "module,package",
+    [
+        ("typst", "typst"),
+        ("zxingcpp", "zxing-cpp"),
+        ("pypdfium2", "pypdfium2"),
+        ("PIL.Image", "pillow"),
+        ("fontTools.ttLib", "fonttools"),
+    ],
+)
+def test_without_the_extra_the_hint_names_it(
+    station: Desk, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+) -> None:
+    from parcelveil.label.font import read_typeface
+
+    read_typeface.cache_clear()
+    monkeypatch.setitem(sys.modules, module, None)
+    station.run("label", "day.sealed.parquet", "-o", "p", "--format", "png").refused(
+        8, f"labels need {package}", "parcelveil[label]"
+    )
+    assert not Path("p").exists() and not left_over()
+    read_typeface.cache_clear()

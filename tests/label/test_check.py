@@ -167,6 +167,25 @@ def test_ocr_reads_pictures_of_labels(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @needs_ocr
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_ocr_reads_labels_that_lie_on_their_side(tmp_path: Path, turns: int) -> None:
+    PIL.Image.fromarray(np.rot90(np.asarray(picture(BAD)), turns)).save(tmp_path / "a.png")
+    report = check(tmp_path / "a.png")
+    assert {"phone.hidden", "address.detail"} <= set(report.rules)
+    box = next(f.box for f in report.pages[0].findings if f.rule == "phone.hidden" and f.box)
+    upright = {1: box[0] < 400, 2: box[3] > 800, 3: box[2] > 800}
+    assert upright[turns] and all(side >= 0 for side in box)
+
+
+def test_a_picture_of_which_hardly_anything_is_read_is_unclear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "available", lambda: True)
+    monkeypatch.setattr(ocr, "read_text", lambda image: [ocr.ReadLine("收 **", (0, 0, 9, 9), 0.6)])
+    picture(BAD).save(tmp_path / "a.png")
+    report = check(tmp_path / "a.png")
+    assert (report.verdict, report.why) == ("unclear", checking.HARDLY)
+
+
+@needs_ocr
 def test_ocr_says_nothing_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ocr.read_text(np.full((200, 300), 255, np.uint8))
     assert capfd.readouterr() == ("", "")

@@ -176,3 +176,37 @@ def test_every_place_is_one_number() -> None:
     found = sorted(phones(text), key=lambda phone: phone.start)
     assert [phone.kind for phone in found] == ["masked", "clear", "virtual", "clear", "clear"]
     assert all(one.end <= other.start for one, other in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1*",
+        "张三 ",
+        "To: Aa Bb ",
+        "13812345678 ",
+        "138****1234 ",
+        "%31",
+        "+1 ",
+        "3幢",
+        "1",
+        "a=b&",
+        "MTIz",
+        "张·",
+        "[",
+        "O1",
+    ],
+)
+def test_long_lines_take_seconds_not_hours(text: str) -> None:
+    import time
+
+    started = time.process_time()
+    judge([Said(text * 20_000, "metadata: Title", 1)])
+    assert time.process_time() - started < 10
+
+
+def test_a_long_line_hides_nothing_and_cuts_no_number() -> None:
+    for blanks in range(380, 520, 7):
+        filler = "重量 1.25kg " * 60
+        assert broken(filler[:blanks] + " 13812345678 " + filler) == ["phone.clear"], blanks
+        assert broken(filler[:blanks] + " 73813812345678901 " + filler) == [], blanks

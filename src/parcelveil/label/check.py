@@ -35,6 +35,7 @@ NOT_INSTALLED = "this page is a picture without text layer; OCR is not installed
 SWITCHED_OFF = "this page is a picture without text layer; OCR is switched off: codes only"
 PICTURE_UNREAD = "a large picture on this page was not read, for want of OCR"
 NOTHING = "nothing could be read on this page"
+HARDLY = "hardly any text could be read on this page"
 TOO_MUCH = "this page has more text than is read"
 DAMAGED = "the file is damaged behind this page"
 
@@ -54,6 +55,8 @@ _AREAL = {
 _PRODUCTS = {"EAN13", "EAN8", "UPCA", "UPCE", "ISBN", "DataBar"}
 #: Characters that no label has; where many are, the text layer has lost its meaning.
 _GARBLED = 0.2
+#: A label says more than this.
+_LEAST_TEXT = 12
 
 
 class CodeSeen(msgspec.Struct, frozen=True):
@@ -141,7 +144,7 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
         elif seen[-1].says == "print station mark":
             remarks.append(remark_of("code.station", place, code.text))
         said.append(place)
-    texts, why = _texts(page, ocr=ocr)
+    texts, why = _texts(page, _lie([code.box for code in found if code.kind not in _AREAL]), ocr=ocr)
     read = [line for one in texts.values() for line in one]
     if public and not any(code.says == "waybill number" and code.kind == "Code128" for code in seen):
         kind = next(code.kind for code in seen if code.says == "waybill number")
@@ -153,8 +156,8 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
     findings, notes = judge(said, public)
     findings += [r for r in remarks if r.rule == "code.missing"]
     notes = [r for r in remarks if r.rule != "code.missing"] + notes
-    if not read and not found and not why:
-        why = NOTHING
+    if not read and not why:
+        why = HARDLY if found else NOTHING
     return PageReport(
         page=page.number,
         codes=seen,
@@ -182,9 +185,14 @@ def _seen(code: codes.Code, *, broken: bool, number: bool) -> CodeSeen:
     return CodeSeen(code.kind, "opaque token" if opaque(code.text) else "nothing personal")
 
 
-def _texts(page: Page, *, ocr: bool) -> tuple[dict[str, Sequence[Line]], str]:
+def _lie(boxes: Sequence[tuple[float, float, float, float]]) -> bool:
+    """Whether all bar codes of a picture stand upright, as on a label that lies on its side."""
+    return bool(boxes) and all(right - left < bottom - top for left, top, right, bottom in boxes)
+
+
+def _texts(page: Page, lies: bool, *, ocr: bool) -> tuple[dict[str, Sequence[Line]], str]:
     """The lines of text by where they are from, and why that may not be all."""
-    from parcelveil.label.ocr import available, read_text
+    from parcelveil.label.ocr import available, read_text, read_turned
 
     lines = list(page.lines)
     garbled = _garbled(lines)
@@ -195,10 +203,11 @@ def _texts(page: Page, *, ocr: bool) -> tuple[dict[str, Sequence[Line]], str]:
         return texts, ""
     if not ocr or not available():
         return texts, PICTURE_UNREAD if lines and not garbled else NOT_INSTALLED if ocr else SWITCHED_OFF
-    if read := [Line(line.text, line.box) for line in read_text(page.image)]:
+    read = [Line(line.text, line.box) for line in (read_turned if lies else read_text)(page.image)]
+    if read:
         texts["OCR"] = read
-    elif garbled:
-        return texts, NOTHING
+    if (garbled or not lines) and sum(len(line.text) for line in read) < _LEAST_TEXT:
+        return texts, HARDLY if read or lines else ""
     return texts, ""
 
 

@@ -22,6 +22,8 @@ _IN_A_ROW = re.compile(r"([×xX#_~?^=…])\1+(?![A-WYZa-wyz])")
 _TO_STAR = str.maketrans(dict.fromkeys(_HIDERS, "*"))
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−－﹣ー", "-"))
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])(?:\.{3,}|-{3,})(?=[0-9])")
+#: OCR leaves blanks out: a name's mask and the phone behind it.
+_NAME_THEN_PHONE = re.compile(r"([\u3400-\u9fff]\*{1,6})(?=[01+][0-9])")
 _HAN_DIGITS = str.maketrans(
     {
         han: str(value)
@@ -42,7 +44,7 @@ def fold(text: str) -> str:
         for char in text
     )
     text = "".join(_plain_digit(char) for char in text).translate(_DASHES).translate(_TO_STAR)
-    return _BETWEEN_DIGITS.sub(_stars, _IN_A_ROW.sub(_stars, text))
+    return _NAME_THEN_PHONE.sub(r"\1 ", _BETWEEN_DIGITS.sub(_stars, _IN_A_ROW.sub(_stars, text)))
 
 
 def _stars(found: re.Match[str]) -> str:

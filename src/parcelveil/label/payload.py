@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-_DEEPEST, _MOST_VIEWS, _LONGEST = 6, 48, 100_000
+_DEEPEST, _MOST_VIEWS, _LONGEST, _ALTOGETHER = 6, 48, 100_000, 300_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
 _PAIR = re.compile(r"([A-Za-z_\u4e00-\u9fff][\w.\-]{0,40})\s*=\s*([^&;\n]{1,2000})")
@@ -59,7 +59,7 @@ def readable(text: str) -> list[str]:
     """``text`` and everything that can be read out of it, each once; the first is ``text`` itself."""
     views: dict[str, int] = {text[:_LONGEST]: 0}
     queue = [text[:_LONGEST]]
-    while queue and len(views) < _MOST_VIEWS:
+    while queue and len(views) < _MOST_VIEWS and sum(map(len, views)) < _ALTOGETHER:
         view = queue.pop(0)
         depth = views[view]
         if depth >= _DEEPEST:

@@ -45,6 +45,7 @@ _LANDLINE = re.compile(
     r"(?<![0-9*-])(?:\+86[ -]?\(?0?|\(0|0)(?:10|2[0-9]|[3-9][0-9]{2})"
     r"(?:\)[ -]{0,2}|[ -]{1,2})(?:[0-9]{7,8}|[0-9]{4}[ -][0-9]{4}|[0-9]{3}[ -][0-9]{4})(?![0-9*])"
 )
+_LANDLINE_AT_ONCE = re.compile(r"(?<![0-9A-Za-z*.-])0(?:(?:10|2[0-9])[0-9]{8}|[3-9][0-9]{2}[0-9]{7,8})(?![0-9*.-])")
 _PLUS = re.compile(r"(?<![0-9*])\+(?: ?[0-9])(?:[ ().\-/]{0,3}[0-9]){7,14}(?![0-9*])")
 _NORTH_AMERICA = re.compile(r"(?<![0-9*(])\([2-9][0-9]{2}\) ?[0-9]{3}[-. ][0-9]{4}(?![0-9*-])")
 _WORD = re.compile(
@@ -85,7 +86,7 @@ def phones(text: str) -> list[Phone]:
     spoken = spelled_out(text)
     for start, end in _mobiles(spoken):
         put("clear", start, end)
-    for pattern in (_PLUS, _LANDLINE, _NORTH_AMERICA):
+    for pattern in (_PLUS, _LANDLINE, _LANDLINE_AT_ONCE, _NORTH_AMERICA):
         for match in pattern.finditer(spoken):
             if not _SERVICE.search(text[: match.start()]):
                 put("clear", *match.span())

@@ -54,6 +54,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "code.other": (GBT, "the waybill number is in a {quote}, not in a Code 128"),
 }
 _SHOWN_DIGITS = 5
+_LONG, _OVERLAP = 500, 100
 
 
 class Said(NamedTuple):
@@ -105,11 +106,28 @@ def judge(said: Sequence[Said], public: Iterable[str] = ()) -> tuple[list[Remark
                 text = fold(line)
                 for pattern in known:
                     text = pattern.sub(" ~ ", text)
-                for found in _line(text, before, one):
-                    remarks.setdefault((found.rule, found.place, found.quote), found)
-                before = text
+                for piece in _pieces(text):
+                    for found in _line(piece, before, one):
+                        remarks.setdefault((found.rule, found.place, found.quote), found)
+                before = text[-_OVERLAP:]
         previous = one
     return [r for r in remarks.values() if r.rule in RULES], [r for r in remarks.values() if r.rule in NOTES]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long line in overlapping pieces, none of which begins or ends within a number: the patterns look far around."""
+    start = 0
+    while len(text) - start > _LONG:
+        end = start + _LONG
+        while (
+            end > start + _LONG // 2 and text[end - 1 : end + 1].strip() and (text[end].isdigit() or text[end] == "*")
+        ):
+            end -= 1
+        yield text[start:end]
+        start = end - _OVERLAP
+        while start < end and text[start - 1].isdigit():
+            start += 1
+    yield text[start:]
 
 
 def _anywhere(text: str) -> re.Pattern[str]:
@@ -219,10 +237,11 @@ _PERSON = rf"([{HAN}]{{1,8}}·[{HAN}·]{{1,12}}|[{HAN}]{{2,6}}?)"
 #: What may follow a name: the line's end, anything but a Han character or a star, or a label's word.
 _AFTER = rf"(?=$|[^{HAN}*·]|电话|手机|座机|地址|联系|先生|女士|小姐|收$|收\b|启$)"
 _CUED = re.compile(rf"(?:{_CUE}|{_SHORT_CUE}){_GAP}{_PERSON}(?:先生|女士|小姐)?{_AFTER}")
+_WHOLE_LINE = re.compile(rf"\s*[收寄]件?([{HAN}]{{2,4}})(?:先生|女士|小姐)?\s*")
 _ALONE = re.compile(rf"{_PERSON}(?:先生|女士|小姐)?\s*(?:\(?收\)?)?{_AFTER}")
 _TO_WHOM = re.compile(rf"(?:^|[\s|,;:]){_PERSON}(?:先生|女士|小姐)?\s*[(\[]?收[)\]]?(?=$|\s)")
 _BEFORE_PHONE = re.compile(
-    rf"(?:^|[^{HAN}*·]){_PERSON}(?:先生|女士|小姐)?(?:\[[0-9]+\])?[\s|,;:/()]*(?:电话|手机|tel|mobile)?[\s:.+(]*$",
+    rf"(?:^|[^{HAN}*·])(?:[收寄到发]件?)?{_PERSON}(?:先生|女士|小姐)?(?:\[[0-9]+\])?[\s|,;:/()]*(?:电话|手机|tel|mobile)?[\s:.+(]*$",
     re.IGNORECASE,
 )
 _AFTER_PHONE = re.compile(rf"[\s|,;:/()]*{_PERSON}{_AFTER}")
@@ -250,6 +269,7 @@ _HANGUL = re.compile(
 def _names(text: str, before: str, numbers: Sequence[Phone]) -> Iterator[str]:
     found = [m[1] for m in _CUED.finditer(text)] + [m[1] for m in _TO_WHOM.finditer(text)]
     latin = [m[1] for m in _LATIN_CUED.finditer(text)]
+    found += [m[1] for m in (_WHOLE_LINE.fullmatch(text),) if m]
     carried = _ONLY_CUE.fullmatch(before)
     if carried:
         found += [m[1] for m in (_ALONE.match(text),) if m]
@@ -284,10 +304,14 @@ def _name_hint(name: str) -> str:
 
 _NUMERAL = r"(?:[0-9]+|[A-Za-z][0-9]*|[〇零一二三四五六七八九十百]+|[甲乙丙丁])"
 _UNIT = r"(?:单元|單元|号楼|號樓|号门|弄[0-9]+[号號]|[幢栋棟座楼樓层層室])"
-_BELOW_ROAD = re.compile(rf"(?<![0-9A-Za-z.*])({_NUMERAL}) ?({_UNIT})(?![下市机口])")
+_BELOW_ROAD = re.compile(rf"(?:(?<![0-9A-Za-z.*])|(?<=[0-9A-Z])(?=[一-鿿]))({_NUMERAL}) ?({_UNIT})(?![下市机口])")
 _HOUSE = re.compile(r"(?<=[村组組屯庄队隊里弄])[0-9]+[号號](?!院|楼)|(?<![0-9])[0-9]+[弄组組](?=[0-9]+[号號])")
+#: Not every 号 is a house: 工号, 单号, 编号 …
+_NUMBER_WORD = r"(?<=[^工单编序批证型件货机代尾账帐卡车话码牌排班柜]号)"
 _ROOM = re.compile(
-    r"(?:(?<=[^工单编序批证型件货]号)|(?<=[號院区苑园城府邸庭湾里幢栋座楼元厦寓场心村#]))[\s,-]?(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|(?<=[#幢栋])[0-9]{3,4}(?![0-9])"
+    rf"(?:{_NUMBER_WORD}|(?<=[號院区苑园城府邸庭湾里幢栋座楼元厦寓场心村组期团#]))[\s,-]?"
+    r"(?<![0-9])[0-9A-Z]{1,3}[-#][0-9]{1,4}(?:-[0-9]{3,4})?(?![0-9-])|"
+    rf"(?:{_NUMBER_WORD}|(?<=[#幢栋楼苑厦寓邸座]))[0-9]{{3,4}}(?![0-9号號-])"
 )
 _ADDRESS_WORD = re.compile(r"地址|小区|新村|花园|家园|公寓|[路街巷弄苑邸][0-9 ]|address", re.IGNORECASE)
 _TRIPLE = re.compile(r"(?<![0-9A-Za-z-])[0-9]{1,3}[-#][0-9]{1,2}[-#][0-9]{3,4}(?![0-9-])")
