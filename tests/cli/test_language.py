@@ -29,7 +29,7 @@ SPOKEN = sorted(
         PACKAGE / "event.py",
         PACKAGE / "adapt" / "sealed_files.py",
         PACKAGE / "adapt" / "virtual_simulator.py",
-        *(PACKAGE / "label" / f"{name}.py" for name in ("bindings", "numbers")),
+        *(PACKAGE / "label").glob("*.py"),
         *(
             PACKAGE / "cli" / f"{name}.py"
             for name in (
@@ -38,6 +38,8 @@ SPOKEN = sorted(
                     "audit",
                     "audit_read",
                     "demo",
+                    "label",
+                    "label_check",
                     "label_numbers",
                     "log_source",
                     "output",

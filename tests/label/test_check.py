@@ -10,10 +10,12 @@ import PIL.Image
 import pytest
 
 from label.labels_drawn import BAD, GOOD, TOKEN, WAYBILL, data, pdf, picture
+from label.made import pages
 from parcelveil.errors import DependencyError, InputError
 from parcelveil.label import check as checking
 from parcelveil.label import codes, ocr
 from parcelveil.label.check import check
+from parcelveil.label.typeset import Typesetter
 
 needs_ocr = pytest.mark.skipif(not ocr.available(), reason="needs the extra 'ocr'")
 
@@ -208,3 +210,12 @@ def test_codes_are_read_at_other_sizes_and_angles_and_nothing_is_read_in_noise()
     assert codes.read(np.zeros((1, 1), np.uint8)) == []
     noise = np.random.default_rng(7).integers(0, 256, (300, 400), np.uint8)
     assert codes.read(noise) == []
+
+
+def test_a_waybill_number_that_looks_like_an_old_id_is_none(tmp_path: Path) -> None:
+    """Fifteen digits that begin like a place and a date, in a bar code: an id number only where something says so."""
+    number = "460101800101123"
+    press, made = pages([{"waybill_no": number}])
+    (tmp_path / "l.pdf").write_bytes(Typesetter(press).chunk(made).alone())
+    assert check(tmp_path / "l.pdf").verdict == "meets"
+    assert check(pdf([[f"身份证 {number}"]], tmp_path / "id.pdf")).rules == ["id.clear"]

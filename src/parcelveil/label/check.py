@@ -40,6 +40,7 @@ TOO_MUCH = "this page has more text than is read"
 DAMAGED = "the file is damaged behind this page"
 
 _STATION = re.compile(r"S[0-9A-Z-]{1,10}")
+_FIFTEEN = re.compile("[0-9]{15}")
 _NUMBER = re.compile(r"(?=(?:[^0-9]*[0-9]){6})[0-9A-Za-z-]{8,32}")
 _AREAL = {
     "QRCode",
@@ -134,8 +135,10 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
     remarks: list[Remark] = []
     for code in found:
         place = Said(code.text, code.kind, page.number, code.box)
-        broken, _ = judge([place])
-        number = code.kind not in _AREAL | _PRODUCTS and _NUMBER.fullmatch(code.text) and not broken
+        linear = code.kind not in _AREAL | _PRODUCTS
+        # An id number of before 1999 has no check digit, and one in a hundred waybill numbers of 15 digits looks like one.
+        broken = [] if linear and _FIFTEEN.fullmatch(code.text) else judge([place])[0]
+        number = linear and _NUMBER.fullmatch(code.text) and not broken
         if number:
             public.append(code.text)
         seen.append(_seen(code, broken=bool(broken), number=bool(number)))
@@ -143,7 +146,8 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
             remarks.append(remark_of("code.opaque", place))
         elif seen[-1].says == "print station mark":
             remarks.append(remark_of("code.station", place, code.text))
-        said.append(place)
+        if not number:
+            said.append(place)
     texts, why = _texts(page, _lie([code.box for code in found if code.kind not in _AREAL]), ocr=ocr)
     read = [line for one in texts.values() for line in one]
     if public and not any(code.says == "waybill number" and code.kind == "Code128" for code in seen):
