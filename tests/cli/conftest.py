@@ -134,3 +134,11 @@ def orders(desk: Desk) -> Path:
 def environment(desk: Desk) -> dict[str, str]:
     """What a subprocess needs to run at the same desk."""
     return {**os.environ, "COLUMNS": "200"}
+
+
+@pytest.fixture
+def station(desk: Desk) -> Desk:
+    """A folder with a sealed file in it."""
+    (desk.folder / "orders.csv").write_text(csv_text(), "utf-8")
+    assert desk.run("seal", "orders.csv", "-o", "day.sealed.parquet").code == 0
+    return desk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,29 +21,12 @@ import pypdfium2
 import pytest
 
 from cli.conftest import ROWS, Desk, csv_text
+from cli.label_files import bad, left_over, shown, write
 from label.made import clear_batch, sealed_batch
 from parcelveil.label import codes
 from parcelveil.label.layout import FOLDER
 
 PHONES = [value for row in ROWS for value in row if value.lstrip("+").isdigit() and len(value) >= 11]
-
-
-@pytest.fixture
-def station(desk: Desk) -> Desk:
-    """A folder with a sealed file in it."""
-    Path("orders.csv").write_text(csv_text(), "utf-8")
-    assert desk.run("seal", "orders.csv", "-o", "day.sealed.parquet").code == 0
-    return desk
-
-
-def shown(path: str) -> list[str]:
-    """The text layer of each page."""
-    document = pypdfium2.PdfDocument(path)
-    return [document[place].get_textpage().get_text_bounded() for place in range(len(document))]
-
-
-def left_over() -> list[str]:
-    return [path.name for path in Path().rglob(".*") if ".part" in path.name]
 
 
 def test_labels_of_a_sealed_file(station: Desk) -> None:
@@ -101,7 +85,7 @@ def test_json(station: Desk) -> None:
 
 def test_the_clear_file_proves_that_nothing_is_shown(station: Desk) -> None:
     assert station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--clear", "orders.csv").code == 0
-    clear = clear_batch([{"product": "欧阳娜娜", "to_name": "欧阳娜娜"}])
+    clear = clear_batch([{"product": "OUYANG NANA", "to_name": "Ouyang Nana"}])
     write(sealed_batch(clear), "odd.sealed.parquet")
     pq.write_table(pa.Table.from_batches([clear]), "odd.parquet")
     station.run("label", "odd.sealed.parquet", "-o", "odd.pdf", "--clear", "odd.parquet").refused(
@@ -110,21 +94,7 @@ def test_the_clear_file_proves_that_nothing_is_shown(station: Desk) -> None:
     assert not Path("odd.pdf").exists()
 
 
-def write(batch: pa.RecordBatch, path: str) -> None:
-    pq.write_table(pa.Table.from_batches([batch]), path)
-
-
 # -- bad input: one clear line, nothing half-written ------------------------------------------------------------------
-
-
-def bad(row: dict[str, object], **columns: object) -> pa.RecordBatch:
-    """A good label, and one that cannot be."""
-    batch = sealed_batch(clear_batch([{"waybill_no": "YT0000000001"}, {"waybill_no": "YT0000000002", **row}]))
-    for column, value in columns.items():
-        place = batch.schema.get_field_index(column)
-        values = [*batch.column(place).to_pylist()[:1], value]
-        batch = batch.set_column(place, batch.schema.field(place), pa.array(values, batch.schema.field(place).type))
-    return batch
 
 
 @pytest.mark.parametrize(
@@ -151,9 +121,117 @@ def test_or_it_is_listed_and_the_others_are_printed(desk: Desk) -> None:
     ran = desk.run("label", "day.sealed.parquet", "-o", "l.pdf", "--skip")
     assert ran.code == 9, ran.err
     assert len(shown("l.pdf")) == 1
-    assert "1 waybills get no label (sort_code.long 1): l.pdf.rejects.csv" in ran.err
+    assert "1 waybill gets no label (sort_code.long 1): l.pdf.rejects.csv" in ran.err
     listed = Path("l.pdf.rejects.csv").read_text("utf-8")
-    assert "YT0000000002" in listed and "sort_code.long" in listed and "3" * 30 not in listed
+    assert '2,"YT0000000002","sort_code","sort_code.long"' in listed and "3" * 30 not in listed
+
+
+def test_when_all_are_refused_they_are_listed_and_there_is_no_file(desk: Desk) -> None:
+    write(bad({}, label_token=None).slice(1), "day.sealed.parquet")
+    for target, more in (("l.pdf", ()), ("pics/", ("--format", "png")), ("l.zpl", ("--json",))):
+        ran = desk.run("label", "day.sealed.parquet", "-o", target, "--skip", *more)
+        assert ran.code == 9, ran.err
+        listed = target.rstrip("/") + ".rejects.csv"
+        assert '"YT0000000002","label_token","token.missing"' in Path(listed).read_text("utf-8")
+        if more == ("--json",):
+            facts = json.loads(ran.out)
+            assert (facts["labels"], facts["output"], facts["refused"]) == (0, None, {"token.missing": 1})
+        else:
+            assert ran.err.splitlines() == [
+                "no label was printed of day.sealed.parquet",
+                f"  1 waybill gets no label (token.missing 1): {listed}",
+            ]
+    assert desk.names() == {"day.sealed.parquet", "l.pdf.rejects.csv", "pics.rejects.csv", "l.zpl.rejects.csv"}
+
+
+def test_a_number_that_stands_there_twice(desk: Desk) -> None:
+    rows = [{"waybill_no": number} for number in ("YT0000000001", "YT0000000002", "YT0000000001")]
+    write(sealed_batch(clear_batch(rows)), "day.sealed.parquet")
+    desk.run("label", "day.sealed.parquet", "-o", "l.pdf").refused(
+        3, "YT0000000001 stands in this file more than once", "newest revision"
+    )
+    assert not Path("l.pdf").exists()
+    assert desk.run("label", "day.sealed.parquet", "-o", "l.pdf", "--skip").code == 9
+    assert ["YT0000000001" in text for text in shown("l.pdf")] == [True, False]
+    assert '3,"YT0000000001","waybill_no","waybill_no.doubled"' in Path("l.pdf.rejects.csv").read_text("utf-8")
+
+
+def test_waybills_that_are_not_in_the_file_are_told(station: Desk) -> None:
+    words = ("label", "day.sealed.parquet", "-o", "l.pdf", "--force", "--waybill", ROWS[1][0], "--waybill", "TYPO9")
+    ran = station.run(*words)
+    assert ran.code == 9
+    assert ran.err.startswith("printed 1 label (100x180, pdf)") and "  not in the file: TYPO9" in ran.err.splitlines()
+    ran = station.run(*words, "--json")
+    assert ran.code == 9 and json.loads(ran.out)["not_found"] == ["TYPO9"]
+    assert len(shown("l.pdf")) == 1
+
+
+def as_type(column: str, kind: pa.DataType, value: object) -> pa.Table:
+    """A sealed file of two rows with a column of another type."""
+    table = pa.Table.from_batches([bad({})])
+    array = pa.array([None, value], kind)
+    return table.set_column(table.schema.get_field_index(column), column, array)
+
+
+@pytest.mark.parametrize(
+    "column,kind,value",
+    [
+        ("pieces", pa.string(), "a few"),
+        ("pieces", pa.int64(), 1 << 40),
+        ("product", pa.list_(pa.string()), ["standard"]),
+        ("product", pa.struct([("a", pa.string())]), {"a": "b"}),
+        ("weight_g", pa.uint64(), 1 << 63),
+        ("waybill_no", pa.binary(), b"\xff\xfe\xff"),
+        ("to_name_mask", pa.binary(), b"\xd5\xc5**"),
+    ],
+)
+def test_columns_of_other_types(desk: Desk, column: str, kind: pa.DataType, value: object) -> None:
+    pq.write_table(as_type(column, kind, value), "odd.parquet")
+    told = f"odd.parquet: column {column} is not what sealing writes"
+    desk.run("label", "odd.parquet", "-o", "l.pdf").refused(3, told)
+    desk.run("label", "odd.parquet", "-o", "l.pdf", "--skip").refused(3, told)
+    assert desk.names() == {"odd.parquet"}
+
+
+def test_clear_files_that_prove_nothing(station: Desk) -> None:
+    def refused(clear: str, *words: str) -> None:
+        station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--clear", clear).refused(3, *words)
+
+    refused("day.sealed.parquet", "is sealed already", "--clear takes the clear file")
+    Path("bare.csv").write_text("运单号,重量\nYT1,2\n", "utf-8")
+    refused("bare.csv", "bare.csv has no column of names, phones or addresses")
+    table = pq.read_table("day.sealed.parquet")
+    pq.write_table(table.slice(1, 1), "one.sealed.parquet")
+    Path("part.csv").write_text(csv_text(ROWS[1:2]) + ",无号,13600000000,北京市朝阳区建国路1号,,,2026-05-03\n", "utf-8")
+    words = ("label", "one.sealed.parquet", "-o", "l.pdf", "--clear", "part.csv", "--force")
+    ran = station.run(*words)
+    assert ran.code == 0, ran.err
+    assert "  rows of the clear file that could not be read and compared: 1" in ran.err.splitlines()
+    assert json.loads(station.run(*words, "--json").out)["clear_not_compared"] == 1
+    station.run("label", "-", "-o", "l.pdf", "--clear", "-", stdin=b"").refused(
+        2, "cannot both come from standard input"
+    )
+
+
+def test_the_clear_file_of_other_waybills(station: Desk) -> None:
+    Path("part.csv").write_text(csv_text(ROWS[:2]), "utf-8")
+    station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--clear", "part.csv").refused(
+        3, f"the clear file has no waybill {ROWS[2][0]}", "that this sealed file was made from"
+    )
+    assert not Path("l.pdf").exists()
+
+
+def test_the_help_shows_how(desk: Desk) -> None:
+    told = " ".join(desk.run("label", "--help").text.split())
+    assert "Example: parcelveil label orders.sealed.parquet -o labels.pdf" in told
+    assert "No key is needed" in told and "read back" in told and "nothing written, unless --skip" in told
+
+
+def test_a_layouts_name_cannot_steer_the_terminal(station: Desk) -> None:
+    text = (FOLDER / "100x150.toml").read_text("utf-8")
+    Path("ours.toml").write_text(re.sub('(?m)^name = ".*"', r'name = "\\u001b[31mred"', text), "utf-8")
+    ran = station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--layout", "ours.toml")
+    assert "\x1b" not in ran.err  # whether such a name is refused or shown
 
 
 def test_files_that_no_label_comes_from(station: Desk) -> None:
@@ -196,32 +274,22 @@ def test_targets_that_cannot_be_written(station: Desk) -> None:
     station.run("label", "day.sealed.parquet", "-o", "nowhere/l.pdf").refused(6, "does not exist")
     Path("full").mkdir()
     Path("full/x").touch()
-    station.run("label", "day.sealed.parquet", "-o", "full", "--format", "png").refused(6, "full exists already")
-    station.run("label", "day.sealed.parquet", "-o", "nowhere/l", "--format", "png").refused(6, "could not be written")
+    station.run("label", "day.sealed.parquet", "-o", "full", "--format", "png").refused(
+        6, "full exists already", "empty this one"
+    )
+    station.run("label", "day.sealed.parquet", "-o", "nowhere/l", "--format", "png").refused(6, "does not exist")
     station.run("label", "day.sealed.parquet", "-o", "/dev/full", "--format", "pdf").refused(6, "disk is full")
     Path("empty").mkdir()
     assert station.run("label", "day.sealed.parquet", "-o", "empty", "--format", "png").code == 0
     assert not left_over()
 
 
-def test_layouts_are_listed_and_copied(desk: Desk) -> None:
-    ran = desk.run("label", "layouts")
-    assert all(name in ran.text for name in ("100x180", "100x150", "76x130"))
-    assert "to_road" in desk.run("label", "layouts", "--fields").text
-    assert desk.run("label", "layouts", "--copy", "76x130", "-o", "ours.toml").code == 0
-    assert Path("ours.toml").read_bytes() == (FOLDER / "76x130.toml").read_bytes()
-    desk.run("label", "layouts", "--copy", "76x130", "-o", "ours.toml").refused(6, "exists already")
-    desk.run("label", "layouts", "--copy", "76x999", "-o", "x.toml").refused(2, "no layout")
-    desk.run("label", "layouts", "--copy", "76x130").refused(2, "where shall the copy go?")
-
-
 def test_a_layout_of_ones_own_with_a_logo(station: Desk) -> None:
     text = (FOLDER / "100x150.toml").read_text("utf-8")
     text = text.replace('languages = ["zh"]', 'languages = ["en", "zh"]\nlogo = "logo.svg"')
-    text = text.replace(
-        '{ lines = ["{carrier} {product}"], size_pt = [15, 8], bold = true }',
-        '{ show = "logo", width_mm = 30 }, { lines = ["{product}"] }',
-    )
+    cells = '{ show = "logo", width_mm = 30 }, { lines = ["{product}"] },'
+    text, count = re.subn(r'\{ lines = \["\{carrier\} \{product\}".*', cells, text)
+    assert count == 1
     Path("ours.toml").write_text(text, "utf-8")
     station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--layout", "ours.toml").refused(
         3, "the logo logo.svg cannot be read"
@@ -234,7 +302,7 @@ def test_a_layout_of_ones_own_with_a_logo(station: Desk) -> None:
     assert picture[8 * 5, 8 * 15].max() < 30, "the logo's black"
     assert "FROM 寄" in " ".join(shown("l.pdf")[0].split())
     Path("logo.svg").write_text("no picture", "utf-8")
-    station.run("label", "day.sealed.parquet", "-o", "m.pdf", "--layout", "ours.toml").refused(3, "could not be set")
+    station.run("label", "day.sealed.parquet", "-o", "m.pdf", "--layout", "ours.toml").refused(3, "logo.svg is broken")
     stream = io.BytesIO()
     PIL.Image.new("1", (30, 9)).save(stream, "PNG")
     Path("logo.png").write_bytes(stream.getvalue())

@@ -41,6 +41,8 @@ SPOKEN = sorted(
                     "label",
                     "label_check",
                     "label_numbers",
+                    "label_layouts",
+                    "label_output",
                     "log_source",
                     "output",
                     "policy",

@@ -106,14 +106,14 @@ def test_what_is_too_long_gets_no_label(tmp_path: Path) -> None:
     narrow = (
         (FOLDER / "76x130.toml")
         .read_text("utf-8")
-        .replace("height_mm = 28", "height_mm = 8")
-        .replace("height_mm = 27", "height_mm = 47")
+        .replace("height_mm = 28", "height_mm = 10")
+        .replace("height_mm = 27", "height_mm = 45")
     )
     (tmp_path / "narrow.toml").write_text(narrow, "utf-8")
     row = {
-        f"to_{level}": letter * 48
+        f"to_{level}": letter * 24
         for level, letter in zip(("region", "city", "district", "town"), "天地玄黄", strict=True)
-    }
+    } | {"to_country": "JP"}
     assert problem(row, str(tmp_path / "narrow.toml")) == Problem("text.long", "to_name")
 
 
@@ -125,7 +125,7 @@ def test_a_bar_code_that_is_too_wide_gets_no_label() -> None:
 def test_a_label_says_what_it_has_to_and_nothing_more() -> None:
     _, (page,) = pages([{}])
     assert [line.text for line in page.lines] == [
-        "JT standard", "代收 128.00 CNY", "310-A12 003 05", "JT4620160723335", "收", "卜** 164******31", "浙江省 杭州市 西湖区 北山街道", "新建路**",
+        "JT 标准", "代收 128.00 CNY", "310-A12 003 05", "JT4620160723335", "收", "卜** 164******31", "浙江省 杭州市 西湖区 北山街道", "新建路**",
         "寄", "纪** 163******72", "广东省 深圳市 南山区", "科技路**", "品类 服装鞋帽", "重量 1.25 kg", "件数 1", "线路 R05", "签收", "时间",
         "打印 2026-11-24 09:30", "序号 P2-261124093000-00001", "快递员扫码联系",
     ]  # fmt: skip
@@ -138,6 +138,31 @@ def test_codes_say_number_token_and_station() -> None:
     assert all(isinstance(symbol.bits, np.ndarray) for symbol in page.symbols)
 
 
+def test_one_long_word_makes_nothing_else_small() -> None:
+    _, (page,) = pages([ODD["latin"]], "76x130")
+    (name,) = [line for line in page.lines if line.text.startswith("C**")]
+    assert name.size >= 9
+    assert any(line.text.startswith("Llanfairpwll") for line in page.lines)
+
+
+@pytest.mark.parametrize("city", ["القاهرة", "תל אביב", "دبي"])
+def test_what_is_written_from_right_to_left_is_hidden(city: str) -> None:
+    _, (page,) = pages(
+        [
+            {
+                "to_city": city,
+                "to_region": "",
+                "to_district": "",
+                "to_town": "",
+                "to_country": "EG",
+                "to_name": "محمد علي",
+            }
+        ]
+    )
+    assert [line.text for line in page.lines if "EG" in line.text] == ["**, EG"]
+    assert any(line.text.startswith("** ") for line in page.lines)
+
+
 def test_two_languages() -> None:
     both = msgspec.structs.replace(load("100x150"), languages=("zh", "en"))
     run = job()._replace(layout=both)
@@ -146,4 +171,4 @@ def test_two_languages() -> None:
     page = Press(both, FONT).page(content, run.mark)
     assert isinstance(page, Page)
     shown = [line.text for line in page.lines]
-    assert {"品类 Goods 服装鞋帽", "Clothing", "收", "TO", "寄", "FROM", "代收 COD 128.00"} <= set(shown)
+    assert {"品类 Goods 服装鞋帽", "Clothing", "收", "TO", "寄", "FROM", "代收 COD 128.00 CNY"} <= set(shown)

@@ -80,7 +80,8 @@ def test_what_is_not_recognised_is_hidden() -> None:
         ("waybill_no", "a b", Problem("waybill_no.form")),
         ("sort_code", "1" * 25, Problem("sort_code.long")),
         ("sort_code", "310 13800000000", Problem("sort_code.form")),
-        ("sort_code", "310*", Problem("sort_code.form")),
+        ("sort_code", "310 李雷", Problem("sort_code.form")),
+        ("sort_code", "1380 000 0000", Problem("sort_code.form")),
     ],
 )
 def test_what_gets_no_label(column: str, value: object, problem: Problem) -> None:
@@ -106,6 +107,25 @@ def test_every_problem_has_words_and_a_hint_in_both_languages(monkeypatch: pytes
 
 def test_numeric_sort_codes_are_no_phones() -> None:
     assert fields({"sort_code": "151-003 004 05"})["sort_code"] == "151-003 004 05"
+
+
+def test_numbers_that_no_parcel_has_are_hidden() -> None:
+    found = fields({"weight_g": 13812345678000, "cod_minor": 13812345678, "pieces": 13800})
+    assert (found["weight"], found["cod"], found["pieces"]) == ("**", "**", "**")
+    found = fields({"weight_g": -1, "cod_minor": 0, "pieces": 0})
+    assert (found["weight"], found["cod"], found["pieces"]) == ("**", "", "0")
+
+
+def test_carrier_and_product_make_no_phone_together() -> None:
+    found = fields({"carrier": "138", "product": "1234 5678"})
+    assert (found["carrier"], found["product"]) == ("**", "**")
+
+
+def test_products_are_said_in_the_layouts_words() -> None:
+    assert fields({"product": "次日达+"})["product"] == "次日达+"
+    assert fields({"product": "Standard"})["product"] == "标准"
+    assert fields({"product": "NEXT-2"})["product"] == "NEXT-2"
+    assert fields({"product": "张伟丰"})["product"] == "**"
 
 
 def test_missing_columns() -> None:

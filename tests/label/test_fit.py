@@ -23,7 +23,9 @@ def slowly(texts: list[str], width: float, height: float, sizes: tuple[float, fl
     size = float(sizes[0])
     while True:
         lines = [line for text in texts for line in wrap(text, width / size, em)]
-        whole = size <= sizes[1] or all(em(word) <= width / size for text in texts for word in text.split())
+        whole = size <= sizes[1] or all(
+            em(word) <= width / size or em(word) > 16 for text in texts for word in text.split()
+        )
         if len(lines) == 0 or (size * (1 + LEADING * (len(lines) - 1)) <= height + 1e-6 and whole):
             return Fitted(size, lines)
         if size <= sizes[1]:

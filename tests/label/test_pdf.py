@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import zlib
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from label.made import ODD, pages
+from label.made import ODD, pages, token
+from parcelveil.label import codes, pdf
 from parcelveil.label.compose import DOTS, POINT
 from parcelveil.label.gate import Gate
 from parcelveil.label.pdf import Chunk, PdfFile, code_operators, runs
@@ -43,6 +45,17 @@ def test_operators_draw_every_dark_module_and_no_other() -> None:
         assert (drawn == bits).all()
         assert (float(wide), float(x), float(y)) == pytest.approx((symbol.module, symbol.x, symbol.y))
         assert float(high) * len(bits) == pytest.approx(symbol.height)
+
+
+def test_the_parts_of_all_codes_are_remembered_and_take_little() -> None:
+    """Every part that the codes of our labels can have finds room, in some 15 MB when the cache is full."""
+    qr = codes.qr(token())
+    whole, rest = divmod(len(qr), 8)
+    bars = 400 // 8  # modules of a bar code on the widest label at 300 dpi, by eight
+    parts = len(qr) * (whole * 255 + 2**rest - 1) + (bars - whole) * 255
+    assert parts <= pdf._REMEMBERED < 3 * parts
+    size = sum(sys.getsizeof(pdf._rectangles(column, 0b10101010, 28)) for column in range(4)) / 4
+    assert pdf._REMEMBERED * (size + 200) < 24e6
 
 
 def joined(counts: list[int]) -> tuple[bytes, int]:

@@ -70,6 +70,23 @@ def test_what_is_refused_is_told_and_the_others_are_printed() -> None:
     assert printer.printed == len(pypdfium2.PdfDocument(buffer.getvalue())) == 9
 
 
+@pytest.mark.usefixtures("small_runs")
+def test_a_number_is_printed_once() -> None:
+    rows = numbered(12)
+    rows[3]["waybill_no"] = rows[10]["waybill_no"] = rows[2]["waybill_no"]
+    rows[5]["sort_code"] = "1" * 30  # no label, so the next of its number gets one
+    rows[6]["waybill_no"] = rows[5]["waybill_no"]
+    buffer = io.BytesIO()
+    printer, refused = run(rows, lambda press: PdfOutput(buffer.write))
+    assert [(one.row, one.waybill, one.problem.code) for one in refused] == [
+        (4, "YT0000000002", "waybill_no.doubled"), (6, "YT0000000005", "sort_code.long"),
+        (11, "YT0000000002", "waybill_no.doubled"),
+    ]  # fmt: skip
+    document = pypdfium2.PdfDocument(buffer.getvalue())
+    texts = "".join(document[place].get_textpage().get_text_bounded() for place in range(len(document)))
+    assert printer.printed == 9 and texts.count("YT0000000002") == texts.count("YT0000000005") == 1
+
+
 class Blind(PdfOutput):
     """An output that finds fault with one label."""
 

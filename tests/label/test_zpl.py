@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -109,6 +112,33 @@ def test_what_a_printer_has() -> None:
     assert covered("䶮", Zpl("E:X.TTF", "gb18030")) and not covered("x\n", Zpl())
 
 
+@pytest.mark.parametrize("covers", ["gb2312", "gbk", "gb18030"])
+def test_a_chinese_font_is_not_one_for_all_scripts(covers: Literal["gb2312", "gbk", "gb18030"]) -> None:
+    """GB 18030 as an encoding has all of Unicode, and a font in a printer does not."""
+    printer = Zpl("E:X.TTF", covers)
+    for text in (
+        "กรุงเทพ",
+        "김철수",
+        "مرحبا",
+        "שלום",
+        "é\u0301",
+        "a\u0308",
+        "ơ",
+        "ї",
+        "ğ",
+        "नमस्ते",
+        "😀",
+        "\u200d",
+        "ﾆﾎﾝ",
+    ):
+        assert not covered(text, printer), text
+    for text in ("收件人 310-A12", "Москва", "さくら"):
+        assert covered(text, printer), text
+    for text in ("鄠邑", "䶮㛃", "𬭎𪩘", "鿫"):
+        assert covered(text, printer) == (covers == "gb18030") or (text == "鄠邑" and covers == "gbk"), text
+    assert not covered("收ก", printer), "one character is enough"
+
+
 def test_no_value_is_a_command() -> None:
     """Whatever a public column holds, carets and tildes cannot reach the printer as commands."""
     press, (page,) = pages([{}])
@@ -134,3 +164,15 @@ def test_a_broken_graphic_is_no_label() -> None:
         painted(text.replace("^GFA,", "^GFA,9", 1))
     with pytest.raises(ValueError):
         painted("^XA^XZ")
+
+
+def test_labels_are_as_large_as_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "labels.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+×\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text, re.M)
+    assert len(rows) == 3
+    for size, *told in rows:
+        for kilobytes, (dpi, kind) in zip(told, itertools.product((203, 300), ("usual", "long")), strict=True):
+            _, label, _ = made(kind, size.replace("×", "x"), dpi)
+            assert len(label.encode()) / 1000 == pytest.approx(int(kilobytes), rel=0.06)
+        _, label, _ = made(layout=size.replace("×", "x"), printer=Zpl("E:SIMSUN.TTF", "gb18030"))
+        assert 2500 < len(label.encode()) < 4000

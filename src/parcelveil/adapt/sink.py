@@ -16,7 +16,7 @@ neither half an output nor clear data behind. Where the file system lacks that, 
 removed on the way out. A file with clear data (its schema is not sealed) is readable for its owner only.
 
 ``-`` is standard output: an Arrow stream for sealed batches, CSV for clear ones unless a format is given. Pipes and
-devices get the data as it comes; nothing can be taken back there.
+devices get the data as it comes; nothing can be taken back there (but see :mod:`~parcelveil.adapt.sink_bytes`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import secrets
 import stat
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -254,7 +254,7 @@ class Sink:
 
     def _told(self, error: BaseException) -> BaseException:
         cause = self._target.failed or error
-        return _output_error(self.path, cause) if isinstance(cause, OSError) else error
+        return output_error(self.path, cause) if isinstance(cause, OSError) else error
 
     def __enter__(self) -> Self:
         return self
@@ -277,33 +277,12 @@ def open_sink(path: str, schema: pa.Schema, *, format: str | None = None, force:
     if path == "-":
         return Sink("standard output", Target(_stdout(kind)), schema, kind, compression)
     try:
-        target = _target(path, clear=clear, force=force)
+        target = target_of(path, clear=clear, force=force)
     except (OSError, ValueError) as error:
-        raise _output_error(
+        raise output_error(
             path, error if isinstance(error, OSError) else OSError(errno.EINVAL, "no file name")
         ) from None
     return Sink(path, target, schema, kind, compression)
-
-
-@contextlib.contextmanager
-def open_bytes(path: str, *, force: bool = False) -> Iterator[Target]:
-    """Begins an output of bytes that hold nothing personal (labels); it appears with :meth:`Target.commit`.
-
-    ``-`` is standard output. Leaving the context without a commit leaves nothing behind. Raises OutputError.
-    """
-    shown = "standard output" if path == "-" else path
-    try:
-        target = Target(_stdout("bytes")) if path == "-" else _target(path, clear=False, force=force)
-    except (OSError, ValueError) as error:
-        raise _output_error(
-            shown, error if isinstance(error, OSError) else OSError(errno.EINVAL, "no file name")
-        ) from None
-    try:
-        yield target
-    except OSError as error:
-        raise _output_error(shown, target.failed or error) from None
-    finally:
-        target.discard()
 
 
 def _kind(path: str, schema: pa.Schema, given: str | None) -> tuple[str, str | None]:
@@ -334,12 +313,17 @@ def _kind(path: str, schema: pa.Schema, given: str | None) -> tuple[str, str | N
     return "arrows" if kind == "arrow" and path == "-" else kind, compression
 
 
-def _stdout(kind: str) -> int:
+def stdout_fd() -> int:
+    """A copy of the descriptor of standard output. Raises OutputError when that is closed."""
     try:
         sys.stdout.flush()
-        fd = os.dup(sys.stdout.fileno())
+        return os.dup(sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):
         raise OutputError("standard output is closed", hint="name a file instead") from None
+
+
+def _stdout(kind: str) -> int:
+    fd = stdout_fd()
     if kind not in ("csv", "tsv", "jsonl") and os.isatty(fd):
         os.close(fd)
         raise OutputError(
@@ -348,7 +332,8 @@ def _stdout(kind: str) -> int:
     return fd
 
 
-def _target(path: str, *, clear: bool, force: bool) -> Target:
+def target_of(path: str, *, clear: bool, force: bool, device: Callable[[int], Target] = Target) -> Target:
+    """Where bytes for ``path`` go; a pipe's or device's descriptor to ``device``. Raises OSError, ValueError."""
     if not Path(path).name or path.endswith("/"):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     try:
@@ -360,7 +345,7 @@ def _target(path: str, *, clear: bool, force: bool) -> Target:
         if stat.S_ISDIR(state.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(state.st_mode):  # a pipe or device has nothing to replace
-            return Target(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
+            return device(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
     if exists and not force:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     return _File(path, clear=clear, force=force)
@@ -397,7 +382,8 @@ _TOLD = {
 }
 
 
-def _output_error(path: str, error: OSError) -> OutputError:
+def output_error(path: str, error: OSError) -> OutputError:
+    """What an error of the system means for who wanted ``path`` written."""
     told = _TOLD.get(error.errno or 0)
     if told is not None:
         return OutputError(told[0], hint=told[1], file=path)

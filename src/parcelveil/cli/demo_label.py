@@ -32,10 +32,11 @@ def label_demo(folder: Path, sealed: pa.RecordBatch, clear: pa.RecordBatch, firs
 
 def _label_demo(folder: Path, sealed: pa.RecordBatch, clear: pa.RecordBatch, first: int) -> dict[str, str]:
     from parcelveil.label import codes
+    from parcelveil.label.clear import Clear
     from parcelveil.label.compose import Page, Press
     from parcelveil.label.content import Content, Job, columns_of, contents_of
     from parcelveil.label.font import FontSet
-    from parcelveil.label.gate import Clear, Gate
+    from parcelveil.label.gate import Gate
     from parcelveil.label.layout import load
     from parcelveil.label.typeset import Typesetter
     from parcelveil.seal.mask_check import violations

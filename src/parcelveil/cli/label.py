@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 
-from parcelveil.cli import label_check, label_numbers
+from parcelveil.cli import label_check, label_layouts, label_numbers
 from parcelveil.cli.asking import refuse_words
+from parcelveil.cli.label_output import Ended, Place, appearing, ending_orderly, opened, place_of
 from parcelveil.cli.language import say
-from parcelveil.cli.output import listed, whole_file
-from parcelveil.cli.terminal import Progress, summary
-from parcelveil.errors import EXIT_REJECTS, InputError, OutputError, UsageError
+from parcelveil.cli.terminal import Progress, plain, summary
+from parcelveil.errors import EXIT_REJECTS, AlreadySealedError, InputError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from parcelveil.adapt.source import Source
     from parcelveil.cli.streams import Rejects
-    from parcelveil.label.compose import Press
+    from parcelveil.label.clear import Clear
     from parcelveil.label.content import Refused
-    from parcelveil.label.gate import Clear
-    from parcelveil.label.printing import Output
 
 app = App(
     name="label",
-    help="Print labels that show masks, a bar code and an opaque token; check anybody's labels.",
+    help="Print labels that show masks, a bar code and an opaque token; check anybody's labels.\n\n"
+    "Example: parcelveil label orders.sealed.parquet -o labels.pdf --station 310-A12-P2\n\n"
+    "No key is needed: masks and tokens were made at sealing, and nothing of a clear value is there to be stolen. "
+    "Before anything is written each label is read back as it will be printed: bar code, token, the station's mark, "
+    "the text. A waybill that can have no label ends the run with nothing written, unless --skip says otherwise.",
     error_formatter=refuse_words,
 )
 
 app.command(label_check.check)
 app.command(label_numbers.app)
-
-FORMATS = ("pdf", "png", "zpl")
+app.command(label_layouts.layouts)
 
 
 @Parameter(name="*")
@@ -50,7 +49,7 @@ class How:
     layout: str = "100x180"
     "Layout: 100x180, 100x150, 76x130, or a TOML file of your own (see 'parcelveil label layouts')."
     format: str | None = None
-    "pdf, png (a folder of pictures, or one .png) or zpl; else by the output's name."
+    "pdf, png (a folder of pictures, or one .png) or zpl; else by the output's name, else pdf."
     dpi: int = 203
     "Resolution of the printer: 203 or 300."
     station: str | None = None
@@ -74,91 +73,162 @@ def label(
     force: bool = False,
     json: bool = False,
 ) -> int:
-    """Print the labels of sealed waybills. No key is needed, and nothing of a clear value is there to be stolen.
-
-    Example: parcelveil label orders.sealed.parquet -o labels.pdf --station 310-A12-P2
-
-    Each label is read back (both codes, the mark, the text) before anything is written. A waybill that can have no
-    label ends the run with nothing written, unless --skip says otherwise.
+    """Print the labels of sealed waybills. The group's help says how.
 
     Parameters
     ----------
     file
         The sealed file, or - for standard input.
     output
-        File, folder (for png) or - for standard output. Default: NAME.labels.pdf beside the file.
+        File, folder (for png) or - for standard output. Default: NAME.labels.pdf beside the file, by the format also
+        NAME.labels.zpl or the folder NAME.labels.
     how
         How labels are printed.
     waybill
-        Only these waybill numbers.
+        Only these waybill numbers. What is not in the file is told.
     clear
         The clear file of the same waybills, where it may be read: makes sure that none of its values is on a label.
     skip
-        Print the others when a waybill can have no label, and list it in OUTPUT.rejects.csv.
+        Print the others when a waybill can have no label, and list it in OUTPUT.rejects.csv (replaced without asking).
     force
-        Overwrite an existing output.
+        Overwrite an existing file. A folder that holds something never is.
     json
         Summary as one JSON object on standard output.
     """
+    how = how or How()
+    place = _checked(file, output, how, clear, as_json=json)
+    try:
+        with ending_orderly():
+            run = _print(file, place, how, _Wishes(waybill, clear, skip, force))
+    except Ended as ended:
+        told = say(
+            "ended by {signal} while labels were written: look how far they came"
+            if ended.late
+            else "ended by {signal}: nothing was written"
+        )
+        print(told.format(signal=ended.name), file=sys.stderr)
+        return ended.exit_code
+    summary(run.facts, [plain(line) for line in run.lines], as_json=json)
+    return EXIT_REJECTS if run.facts["refused"] or run.facts["not_found"] else 0
+
+
+def _checked(file: str, output: str | None, how: How, clear: str | None, *, as_json: bool) -> Place:
+    """Where the labels go. Raises what is wrong with the words, before anything is read."""
+    from parcelveil.label.compose import DOTS
+
+    if how.dpi not in DOTS:
+        raise UsageError("labels are drawn for 203 or 300 dpi, not {dpi}", hint="give --dpi 203", dpi=how.dpi)
+    if file != "-" and Path(file).is_dir():
+        raise InputError("{file} is a folder", hint="name a sealed file in it", file=file)
+    if "-" in (clear, how.numbers) and (file == "-" or clear == how.numbers):
+        raise UsageError("two files cannot both come from standard input", hint="give the path of one of them")
+    place = place_of(file, output, how.format)
+    if as_json and place.target == "-":
+        raise UsageError(
+            "labels and summary cannot both go to standard output",
+            hint="name a file: -o labels.pdf; or leave --json away",
+        )
+    return place
+
+
+class _Wishes(NamedTuple):
+    """Which labels, and what is done about the others."""
+
+    waybills: list[str] | None
+    clear: str | None
+    skip: bool
+    force: bool
+
+
+class _Run(NamedTuple):
+    """What a run did: for JSON, and for people."""
+
+    facts: dict[str, Any]
+    lines: list[str]
+
+
+def _print(file: str, place: Place, how: How, wishes: _Wishes) -> _Run:
     from datetime import datetime
 
     from parcelveil.adapt.source import open_source
     from parcelveil.cli.label_numbers import read_numbers
     from parcelveil.cli.streams import Rejects
-    from parcelveil.label.compose import DOTS, Press
+    from parcelveil.label.compose import Press
     from parcelveil.label.content import Job, station_of
     from parcelveil.label.font import FontSet
     from parcelveil.label.gate import Gate
     from parcelveil.label.layout import load
     from parcelveil.label.printing import Printer
 
-    how = how or How()
-    if how.dpi not in DOTS:
-        raise UsageError("labels are drawn for 203 or 300 dpi, not {dpi}", hint="give --dpi 203", dpi=how.dpi)
-    target = output or _beside(file)
-    kind = _format(target, how.format)
     started = datetime.now().astimezone()
     numbers = read_numbers(how.numbers, started) if how.numbers else {}
     job = Job(load(how.layout), station_of(how.station), started, numbers)
     press = Press(job.layout, FontSet(how.font or ()), how.dpi)
-    gate = Gate(press, _clear(clear) if clear else None)
-    rejects = Rejects(f"{target}.rejects.csv" if skip and target != "-" else None)
+    clear, missed = _clear(wishes.clear) if wishes.clear else (None, 0)
+    gate = Gate(press, clear)
+    rejects = Rejects(place.rejects if wishes.skip else None)
+    wanted = None if wishes.waybills is None else _Wanted(wishes.waybills)
     with ExitStack() as stack:
         stack.callback(rejects.close)
         source = stack.enter_context(open_source(file))
         columns = _columns(source)
-        out, commit = stack.enter_context(_output(target, kind, press, force=force))
-        printer = Printer(job, press, gate=gate, output=out, refuse=_refuser(source.name, rejects, skip=skip))
-        place = _Place(source)
-        progress = Progress(say("printing {file}").format(file=Path(source.name).name), source.size, place.position)
+        out, commit = stack.enter_context(opened(place, press, force=wishes.force))
+        printer = Printer(job, press, gate=gate, output=out, refuse=_refuser(source.name, rejects, skip=wishes.skip))
+        far = _Far(source)
+        progress = Progress(say("printing {file}").format(file=Path(source.name).name), source.size, far.position)
         stack.callback(progress.close)
-        for batch, rows in _rows(source, columns, rejects, waybill, skip=skip):
-            place.begin(batch.num_rows)
-            printer.take(batch, rows, place.telling(progress))
+        for batch, rows in _rows(source, columns, rejects, wanted, skip=wishes.skip):
+            far.begin(batch.num_rows)
+            printer.take(batch, rows, far.telling(progress))
         printer.finish()
-        if not printer.printed:
+        if not printer.printed and not rejects.total:
             raise InputError(
                 "there is no label to print in {file}", hint="check the file and --waybill", file=source.name
             )
-        rejects.commit()
-        commit()
+        with appearing():
+            if printer.printed:
+                commit()  # before the list: it is of no use without the labels
+            rejects.commit()
     seconds = (datetime.now().astimezone() - started).total_seconds()
     facts = {
         "input": file,
-        "output": target,
+        "output": place.target if printer.printed else None,
         "labels": printer.printed,
         "refused": dict(rejects.counts),
+        "not_found": wanted.missing if wanted else [],
+        "clear_not_compared": missed,
         "layout": job.layout.name,
-        "format": kind,
+        "format": place.format,
         "station": job.station,
         "serial": job.serial,
         "seconds": round(seconds, 3),
     }
-    summary(facts, _lines(facts, rejects, seconds), as_json=json)
-    return EXIT_REJECTS if rejects.total else 0
+    return _Run(facts, _lines(facts, rejects, seconds))
 
 
-class _Place:
+class _Wanted:
+    """The waybills that were asked for, and which of them did not turn up."""
+
+    def __init__(self, numbers: Sequence[str]) -> None:
+        self._numbers = dict.fromkeys(numbers)
+        self._found: set[str] = set()
+
+    def among(self, numbers: pa.Array) -> pa.BooleanArray:
+        """True for each that is wanted."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        chosen = pc.is_in(numbers, pa.array(self._numbers, pa.string()))
+        self._found.update(numbers.filter(chosen).to_pylist())
+        return chosen
+
+    @property
+    def missing(self) -> list[str]:
+        """As they were given."""
+        return [number for number in self._numbers if number not in self._found]
+
+
+class _Far:
     """How far a run is, in bytes of its source: files are read faster than labels are made, many rows at a time."""
 
     def __init__(self, source: Source) -> None:
@@ -186,42 +256,37 @@ class _Place:
 
 
 def _lines(facts: dict[str, Any], rejects: Rejects, seconds: float) -> list[str]:
-    rate = f", {facts['labels'] / seconds:,.0f}/s" if seconds > 1 else ""
-    lines = [
-        say("printed {count} labels ({layout}, {format}) of {input} into {output}").format(
-            count=f"{facts['labels']:,}",
-            layout=facts["layout"],
-            format=facts["format"],
-            input=facts["input"],
-            output=facts["output"],
+    if facts["labels"]:
+        rate = f", {facts['labels'] / seconds:,.0f}/s" if seconds > 1 else ""
+        told = say(
+            "printed {count} label ({layout}, {format}) of {input} into {output}"
+            if facts["labels"] == 1
+            else "printed {count} labels ({layout}, {format}) of {input} into {output}"
         )
-        + rate,
-        "  "
-        + say("print station {station}; serials {serial}-…").format(station=facts["station"], serial=facts["serial"]),
-    ]
+        named = {name: facts[name] for name in ("layout", "format", "input", "output")}
+        station = say("print station {station}; serials {serial}-…")
+        lines = [
+            told.format(count=f"{facts['labels']:,}", **named) + rate,
+            "  " + station.format(station=facts["station"], serial=facts["serial"]),
+        ]
+    else:
+        lines = [say("no label was printed of {input}").format(input=facts["input"])]
     if rejects.total:
         reasons = ", ".join(f"{code} {count:,}" for code, count in rejects.counts.most_common())
-        told = say("{count} waybills get no label ({reasons})").format(count=f"{rejects.total:,}", reasons=reasons)
-        lines.append(f"  {told}" + (f": {rejects.path}" if rejects.path else ""))
-    return lines
-
-
-def _beside(file: str) -> str:
-    if file == "-":
-        raise UsageError("where shall the labels go?", hint="give -o FILE, or -o - for standard output")
-    name = Path(file).name.removesuffix(".parquet").removesuffix(".sealed")
-    return str(Path(file).with_name(f"{name}.labels.pdf"))
-
-
-def _format(target: str, given: str | None) -> str:
-    kind = given.lower() if given else Path(target).suffix.lower().removeprefix(".") if target != "-" else "pdf"
-    if kind not in FORMATS:
-        raise UsageError(
-            "labels are written as pdf, png or zpl, not as {word}",
-            hint="name a file like labels.pdf, or give --format",
-            word=given or Path(target).name,
+        told = say(
+            "{count} waybill gets no label ({reasons})"
+            if rejects.total == 1
+            else "{count} waybills get no label ({reasons})"
         )
-    return kind
+        told = told.format(count=f"{rejects.total:,}", reasons=reasons)
+        lines.append(f"  {told}" + (f": {rejects.path}" if rejects.path else ""))
+    if facts["not_found"]:
+        told = say("not in the file: {waybills}").format(waybills=", ".join(facts["not_found"]))
+        lines.append(f"  {told}")
+    if facts["clear_not_compared"]:
+        told = say("rows of the clear file that could not be read and compared: {count}")
+        lines.append(f"  {told.format(count=format(facts['clear_not_compared'], ','))}")
+    return lines
 
 
 def _columns(source: Source) -> list[str]:
@@ -237,13 +302,10 @@ def _columns(source: Source) -> list[str]:
 
 
 def _rows(
-    source: Source, columns: Sequence[str], rejects: Rejects, wanted: Sequence[str] | None, *, skip: bool
+    source: Source, columns: Sequence[str], rejects: Rejects, wanted: _Wanted | None, *, skip: bool
 ) -> Iterator[tuple[pa.RecordBatch, list[int]]]:
     """The rows that labels are made of, only of the columns that stand on them: sealed values are not kept."""
     import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from parcelveil.waybill import SEALED
 
     for raw in source.batches():
         if raw.rejects:
@@ -253,139 +315,84 @@ def _rows(
                 raise InputError(
                     "{file} row {row} cannot be read", hint="--skip prints the others", file=source.name, row=first.row
                 )
-        plain = [raw.batch[name].cast(SEALED.field(name).type) for name in columns]
-        batch, rows = pa.RecordBatch.from_arrays(plain, names=list(columns)), raw.rows
+        arrays = [_typed(raw.batch, name, source.name) for name in columns]
+        batch, rows = pa.RecordBatch.from_arrays(arrays, names=list(columns)), raw.rows
         if wanted is not None:
-            chosen = pc.is_in(batch["waybill_no"], pa.array(wanted, pa.string()))
+            chosen = wanted.among(batch["waybill_no"])
             batch, rows = batch.filter(chosen), rows[chosen.to_numpy(zero_copy_only=False)]
         if batch.num_rows:
             yield batch, rows.tolist()
 
 
+def _typed(batch: pa.RecordBatch, name: str, file: str) -> pa.Array:
+    """A column in the type that sealing writes. Raises InputError when it holds what cannot be that."""
+    import pyarrow as pa
+
+    from parcelveil.waybill import SEALED
+
+    try:
+        return batch[name].cast(SEALED.field(name).type)
+    except (pa.ArrowException, KeyError):  # KeyError: there are two of that name
+        raise InputError(
+            "{file}: column {column} is not what sealing writes",
+            hint="take the file as 'parcelveil seal' wrote it",
+            file=file,
+            column=name,
+        ) from None
+
+
 def _refuser(file: str, rejects: Rejects, *, skip: bool) -> Callable[[Refused], None]:
     from parcelveil.label.problems import reason, refusal
-    from parcelveil.waybill import Reject
+    from parcelveil.waybill import LABEL_TOKEN, SEALED, Reject
+
+    def column(code: str, detail: str) -> str | None:
+        """The column that a problem is about, if it is about one."""
+        about = LABEL_TOKEN if code.startswith("token.") else code.partition(".")[0]
+        return next((name for name in (detail, about) if name in SEALED.names), None)
 
     def refuse(refused: Refused) -> None:
         if not skip:
             raise refusal(refused.problem, refused.waybill)
         told = reason(refused.problem, refused.waybill)
         number = None if refused.waybill.startswith("row ") else refused.waybill
-        rejects.add([Reject(file, refused.row, number, refused.problem.detail or None, refused.problem.code, told)])
+        code, detail = refused.problem
+        rejects.add([Reject(file, refused.row, number, column(code, detail), code, told)])
 
     return refuse
 
 
-@contextmanager
-def _output(target: str, kind: str, press: Press, *, force: bool) -> Iterator[tuple[Output, Callable[[], object]]]:
-    """Where labels go, and what makes them appear."""
-    from parcelveil.adapt.sink import open_bytes
-    from parcelveil.label.printing import PdfOutput, PngOutput, ZplOutput
-
-    if kind == "png" and not target.lower().endswith(".png"):
-        with _folder(target) as (folder, commit):
-            yield PngOutput(press, lambda place, data: _put(folder / f"label-{place:06d}.png", data)), commit
-        return
-    with open_bytes(target, force=force) as file:
-        if kind == "png":
-            yield PngOutput(press, _only_one(file.write)), file.commit
-        else:
-            yield (PdfOutput(file.write) if kind == "pdf" else ZplOutput(press, file.write)), file.commit
-
-
-def _only_one(write: Callable[[bytes], object]) -> Callable[[int, bytes], object]:
-    def one(place: int, data: bytes) -> object:
-        if place > 1:
-            raise UsageError(
-                "one .png holds one label, and there are more",
-                hint="name a folder: -o labels/ --format png; or choose with --waybill",
-            )
-        return write(data)
-
-    return one
-
-
-@contextmanager
-def _folder(target: str) -> Iterator[tuple[Path, Callable[[], object]]]:
-    """A folder that appears whole or not at all."""
-    place = Path(target)
-    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-        raise OutputError("{file} exists already", hint="choose another name; it is not overwritten", file=target)
-    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.mkdir()
-        yield part, lambda: part.replace(place)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        raise OutputError("{file} could not be written: {why}", file=target, why=why) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _put(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _clear(path: str) -> Clear:
-    """The clear values of a file of orders. They stay in memory only."""
+def _clear(path: str) -> tuple[Clear, int]:
+    """The clear values of a file of orders, in memory only; and how many of its rows cannot be compared."""
     from parcelveil.adapt.source import open_source
     from parcelveil.cli.streams import refuse_sealed
     from parcelveil.intake.headers import recognise
     from parcelveil.intake.rows import Intake
-    from parcelveil.label.gate import Clear
-    from parcelveil.waybill import WAYBILL
+    from parcelveil.label.clear import Clear
+    from parcelveil.waybill import WAYBILL, personal_fields
+
+    missed = 0
+
+    def batches(source: Source, intake: Intake) -> Iterator[pa.RecordBatch]:
+        nonlocal missed
+        for raw in source.batches():
+            taken = intake.take(raw)
+            missed += len(taken.rejects)
+            yield taken.batch
 
     with open_source(path) as source:
-        refuse_sealed(source)
-        intake = Intake(recognise(source.schema.names, {}), source.name, schema=WAYBILL)
-        return Clear.of([intake.take(raw).batch for raw in source.batches()])
-
-
-@app.command
-def layouts(
-    *,
-    copy: str | None = None,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    fields: bool = False,
-    json: bool = False,
-) -> None:
-    """List the layouts, or copy one to change it.
-
-    Example: parcelveil label layouts --copy 100x150 -o ours.toml
-
-    Parameters
-    ----------
-    copy
-        Name of the layout to copy.
-    output
-        File to write it to.
-    fields
-        List what a layout can show instead.
-    json
-        As JSON.
-    """
-    from parcelveil.label.layout import FIELDS, FOLDER, load, names
-
-    if copy is not None:
-        load(copy)
-        if output is None:
-            raise UsageError("where shall the copy go?", hint="give -o FILE.toml")
-        with whole_file(output, force=None) as file:
-            file.write((FOLDER / f"{copy}.toml").read_bytes())
-        summary(
-            {"layout": copy, "output": output},
-            [say("{name} is copied into {file}").format(name=copy, file=output)],
-            as_json=json,
-        )
-    elif fields:
-        listed([{"field": name, "what": what} for name, what in FIELDS.items()], "", as_json=json)
-    else:
-        known = [load(name) for name in names()]
-        rows = [
-            {"layout": one.name, "width_mm": one.width_mm, "height_mm": one.height_mm, "languages": list(one.languages)}
-            for one in known
-        ]
-        listed(rows, "", as_json=json)
+        try:
+            refuse_sealed(source)
+            recognised = recognise(source.schema.names, {})
+        except AlreadySealedError:
+            raise AlreadySealedError(
+                "{file} is sealed already",
+                hint="--clear takes the clear file that the sealed one was made from",
+                file=source.name,
+            ) from None
+        if not any(field.name in recognised.columns for field in personal_fields(WAYBILL)):
+            raise InputError(
+                "{file} has no column of names, phones or addresses to compare with",
+                hint="give the clear file that this sealed file was made from",
+                file=source.name,
+            )
+        return Clear.of(list(batches(source, Intake(recognised, source.name, schema=WAYBILL)))), missed

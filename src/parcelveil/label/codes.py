@@ -71,7 +71,7 @@ def qr(text: str) -> Bits:
 
 def data_matrix(text: str) -> Bits:
     """The square Data Matrix of ``text``, shape (n, n). Raises InputError."""
-    return _bits(text, "DataMatrix")
+    return _bits(text, "DataMatrix", force_square=True)
 
 
 def read(image: npt.NDArray[np.uint8], *, fast: bool = False) -> list[Code]:

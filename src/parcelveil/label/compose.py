@@ -101,7 +101,7 @@ class Press:
         self.logo: Box | None = None
         self._cells: list[tuple[Cell, Box, list[Parts]]] = []
         self._lay_out()
-        self._fit = lru_cache(50_000)(self._fit_uncached)
+        self._fit = lru_cache(10_000)(self._fit_uncached)
 
     def _lay_out(self) -> None:
         layout, margin = self.layout, self.layout.margin_mm

@@ -52,7 +52,7 @@ class Content(NamedTuple):
     waybill_no: str
     token: str
     fields: dict[str, str]
-    public: frozenset[str]  # areas and words of the layout: a clear value that is part of one is no leak
+    public: frozenset[str]  # what is said of everybody: a clear value that is part of it is no leak
 
 
 class Refused(NamedTuple):
@@ -70,11 +70,12 @@ class Job(NamedTuple):
     station: str
     printed: datetime
     numbers: Mapping[str, tuple[str, str]] = {}  # waybill -> virtual number, extension
+    run: str = ""  # some letters that tell this run from another one of the same second
 
     @property
     def serial(self) -> str:
-        """What the serials of this run begin with: station and time to the second."""
-        return f"{self.station}-{self.printed:%y%m%d%H%M%S}"
+        """What the serials of this run begin with: station, time to the second, and letters that are nobody else's."""
+        return f"{self.station}-{self.printed:%y%m%d%H%M%S}{self.run}"
 
     @property
     def mark(self) -> str:
@@ -132,11 +133,22 @@ def contents_of(batch: pa.RecordBatch, job: Job, rows: Sequence[int], first: int
     Returns:
         for each row its content, or why it gets no label.
     """
-    numbered = enumerate(zip(rows, batch.to_pylist(), strict=True))
-    return [_content(values, job, int(row), first + place) for place, (row, values) in numbered]
+    found = batch.to_pylist()
+    columns = [mask_name(f"{side}_address") for side in ("from", "to")]
+    roads = allowed.roads(mask for values in found for column in columns if (mask := _text(values, column)))
+    common = _common(job.layout)
+    numbered = enumerate(zip(rows, found, strict=True))
+    return [_content(values, job, int(row), first + place, roads, common) for place, (row, values) in numbered]
 
 
-def _content(values: dict[str, object], job: Job, row: int, serial: int) -> Content | Refused:
+def _content(
+    values: dict[str, object],
+    job: Job,
+    row: int,
+    serial: int,
+    roads: Mapping[str, str | None],
+    common: frozenset[str],
+) -> Content | Refused:
     given = _text(values, "waybill_no")
 
     def refused(code: str, detail: str = "") -> Refused:
@@ -153,14 +165,14 @@ def _content(values: dict[str, object], job: Job, row: int, serial: int) -> Cont
     sort_code = _text(values, "sort_code")
     if len(sort_code) > allowed.LONGEST_SORT_CODE:
         return refused("sort_code.long")
-    if sort_code and allowed.code(sort_code) is None:
+    if sort_code and allowed.sort_code(sort_code) is None:
         return refused("sort_code.form")
     fields = {"waybill_no": number, "sort_code": sort_code or "-"}
     for side in ("to", "from"):
         for kind in _MASKED:
             column = mask_name(f"{side}_{kind}")
             mask = _text(values, column)
-            shown = _MASKS[kind](mask) if mask else ""
+            shown = "" if not mask else roads[mask] if kind == "address" else _MASKS[kind](mask)
             if shown is None:
                 return refused("mask.shows", column)
             fields[f"{side}_{'road' if kind == 'address' else kind}"] = shown
@@ -168,19 +180,44 @@ def _content(values: dict[str, object], job: Job, row: int, serial: int) -> Cont
     if number in job.numbers:
         fields["to_phone"] = _virtual(*job.numbers[number])
     fields |= _goods(values, job.layout)
-    for name in ("carrier", "product", "route_id", "dest_outlet"):
+    for name, fit in _CODES.items():
         text = _text(values, name)
-        fields[name] = (allowed.code(text) or HIDDEN) if text else ""
+        fields[name] = fields.get(name) or ((fit(text) or HIDDEN) if text else "")
+    if allowed.personal_number(f"{fields['carrier']} {fields['product']}"):  # they stand side by side
+        fields["carrier"] = fields["product"] = HIDDEN
     fields |= {
         "print_time": f"{job.printed:%Y-%m-%d %H:%M}",
         "serial": f"{job.serial}-{serial:05d}",
         "station": job.station,
     }
-    public = frozenset(fields[name] for name in ("to_area", "from_area", *TRANSLATED) if len(fields[name]) > 1)
-    return Content(row, number, token, fields, public)
+    return Content(row, number, token, fields, common | _public(values, fields))
 
 
-_MASKS = {"name": allowed.name, "phone": allowed.phone, "address": allowed.road}
+def _common(layout: Layout) -> frozenset[str]:
+    """What the layout says of its own accord."""
+    words = {text for said in layout.words.values() for text in said.values()}
+    for table in TRANSLATED.values():
+        known: Mapping[str, object] = getattr(layout, table)
+        words |= {layout.word(getattr(layout, table), key) or "" for key in known}
+    return frozenset(text for text in words if len(text) > 1)
+
+
+def _public(values: dict[str, object], fields: dict[str, str]) -> set[str]:
+    """Texts on a label that are nobody's, though somebody may be called like them."""
+    chinese = [side for side in ("to", "from") if _text(values, f"{side}_country").upper() in ("", "CN")]
+    places = [fields[f"{side}_area"] for side in chinese]
+    roads = [fields[f"{side}_road"].strip("* ") for side in ("to", "from")]
+    run = [fields[name] for name in ("serial", "print_time", "waybill_no")]
+    return {text for text in (*places, *roads, *run) if len(text) > 1}
+
+
+_CODES = {
+    "carrier": allowed.code,
+    "product": allowed.code,
+    "route_id": allowed.outlet,
+    "dest_outlet": allowed.outlet,
+}
+_MASKS = {"name": allowed.name, "phone": allowed.phone}
 
 
 def _text(values: dict[str, object], name: str) -> str:
@@ -190,10 +227,12 @@ def _text(values: dict[str, object], name: str) -> str:
 
 def _area(values: dict[str, object], side: str) -> str:
     """Province to town, each once; abroad in the other order, with the country."""
-    parts = [_text(values, f"{side}_{level}") for level in _LEVELS]
-    shown = list(dict.fromkeys((allowed.area(part) or HIDDEN) for part in parts if part))
     country = _text(values, f"{side}_country").upper()
-    if country in ("", "CN") or not (country.isascii() and country.isalpha() and len(country) == 2):
+    if not (country.isascii() and country.isalpha() and len(country) == 2):
+        country = "CN"
+    parts = [_text(values, f"{side}_{level}") for level in _LEVELS]
+    shown = list(dict.fromkeys((allowed.area(part, country) or HIDDEN) for part in parts if part))
+    if country == "CN":
         return " ".join(shown)
     return ", ".join([*reversed(shown), country])
 
@@ -208,13 +247,17 @@ def _goods(values: dict[str, object], layout: Layout) -> dict[str, str]:
     fields = {"weight": "", "pieces": "", "cod": ""}
     for name, table in TRANSLATED.items():
         word = _text(values, name)
-        fields[name] = (layout.word(getattr(layout, table), word.lower()) or HIDDEN) if word else ""
+        known = layout.word(getattr(layout, table), word.casefold())
+        if known or name not in _CODES:
+            fields[name] = known or (HIDDEN if word else "")
     weight, pieces, cod = (values.get(name) for name in ("weight_g", "pieces", "cod_minor"))
-    if isinstance(weight, int) and weight >= 0:
-        fields["weight"] = f"{weight / 1000:,.2f} kg"
-    if isinstance(pieces, int) and pieces >= 0:
-        fields["pieces"] = str(pieces)
-    if isinstance(cod, int) and cod > 0:
+    if isinstance(weight, int):
+        fields["weight"] = f"{weight / 1000:,.2f} kg" if 0 <= weight < allowed.HEAVIEST_G else HIDDEN
+    if isinstance(pieces, int):
+        fields["pieces"] = str(pieces) if 0 <= pieces < allowed.MOST_PIECES else HIDDEN
+    if isinstance(cod, int) and cod:
+        if not 0 < cod < allowed.DEAREST_MINOR:
+            return fields | {"cod": HIDDEN}
         money = allowed.currency(_text(values, "currency")) or ""
         fields["cod"] = f"{cod / 100:,.2f} {money}".strip()
     return fields

@@ -6,8 +6,8 @@
     Fitted(size=8.5, lines=['浙江省 杭州市', '西湖区', '北山街道'])
 
 Widths and heights are in points, sizes too. A line breaks at blanks, so that a place name or a mask like
-``138******78`` stays whole. Only a word that is wider than the box even at the smallest size is broken, between any two
-characters, but not before stars or closing punctuation.
+``138******78`` stays whole. Text is rather set smaller than a word broken, but for a very long word, which is broken between
+any two characters, though not before stars or closing punctuation.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import NamedTuple
 #: Distance of two baselines, in sizes.
 LEADING = 1.25
 _STEP = 0.5
+#: A word that is wider (em) is broken at any size, rather than that all becomes small for it.
+_LONGEST_WORD = 16.0
 _NOT_FIRST = frozenset("*、。，．：；？！）》」』】〕〉,.:;?!)")
 
 
@@ -44,7 +46,8 @@ def fit(
         None when it does not fit even at the smallest size.
     """
     widest = max(map(measure, texts), default=0.0)
-    longest_word = max((measure(word) for text in texts for word in text.split()), default=0.0)
+    words = (measure(word) for text in texts for word in text.split())
+    longest_word = max((em for em in words if em <= _LONGEST_WORD), default=0.0)
 
     def at(step: int) -> Fitted | None:
         size = max(float(sizes[1]), sizes[0] - step * _STEP)

@@ -77,7 +77,7 @@ class FontSet:
         self._rare: Path | None = whole_noto()
         self._advances: dict[str, float] = {}
         #: Width of a text in em; KeyError for a character that is :meth:`missing`. The same words come again and again.
-        self.width = lru_cache(100_000)(self._width)
+        self.width = lru_cache(20_000)(self._width)
         for face in reversed(self._faces):
             self._advances.update(face.advances)
 

@@ -11,84 +11,24 @@ and every line fits was asked before (:mod:`~parcelveil.label.compose`); a glyph
 in the text layer.
 
 Where the clear batch is at hand (at the sender of orders, never at a print station), ``clear`` makes sure that none of
-its values appears: of the waybill itself any personal value, of all others any phone.
+its values appears: of the waybill itself any personal value, of all others any phone. A waybill that is not in it is
+not printed: nothing was proved of it.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from parcelveil.label import codes
+from parcelveil.label.clear import Clear
 from parcelveil.label.compose import DOTS, QUIET, Page, Press
 from parcelveil.label.pdf import Chunk
 from parcelveil.label.problems import Problem
 from parcelveil.label.raster import THRESHOLD, Image, Raster
-from parcelveil.waybill import kind_of, personal_fields
 
 _KINDS = {"barcode": "Code128", "qr": "QRCode", "mark": "DataMatrix"}
-_DIGITS = re.compile(r"[0-9]{7,}")
-_NATIONAL = 11
-
-
-class Clear(NamedTuple):
-    """The clear values that must not appear: by waybill, and the digits of every phone."""
-
-    values: Mapping[str, tuple[tuple[str, str], ...]]  # waybill -> (kind, comparable value)
-    phones: frozenset[str]
-
-    def __repr__(self) -> str:
-        return f"<Clear {len(self.values)} waybills>"
-
-    @classmethod
-    def of(cls, batches: Sequence[pa.RecordBatch]) -> Clear:
-        """What clear batches (WAYBILL) hold. Of a number that occurs more than once, the values of all its rows."""
-        values: dict[str, tuple[tuple[str, str], ...]] = {}
-        phones: set[str] = set()
-        for batch in batches:
-            fields = [(field.name, str(kind_of(field))) for field in personal_fields(batch.schema)]
-            for row in batch.select(["waybill_no", *(name for name, _ in fields)]).to_pylist():
-                own = [(kind, comparable(row[name])) for name, kind in fields if row[name]]
-                values[row["waybill_no"]] = values.get(row["waybill_no"], ()) + tuple(own)
-                phones.update(
-                    digits[-_NATIONAL:] for kind, text in own if kind == "phone" and (digits := _digits(text))
-                )
-        return cls(values, frozenset(phones))
-
-    def found(self, page: Page, texts: Sequence[str]) -> str | None:
-        """The kind of a clear value that ``texts`` (text layer, codes, information) hold; None when they hold none."""
-        bare = "\n".join(comparable(text) for text in texts)
-        for text in sorted(map(comparable, page.content.public), key=len, reverse=True):
-            bare = bare.replace(text, "\n")  # who is called like the town is not betrayed by its name
-        for kind, value in self.values.get(page.content.waybill_no, ()):
-            if len(value) > 1 and value in bare and not (kind == "address" and _only_road(value, page)):
-                return kind
-        own = _digits(page.content.waybill_no)
-        for digits in _DIGITS.findall(bare):
-            if digits != own and any(digits[at : at + _NATIONAL] in self.phones for at in range(len(digits))):
-                return "phone"
-        return None
-
-
-def comparable(text: str) -> str:
-    """``text`` as it is compared: NFKC, capital letters, without blanks and punctuation."""
-    folded = unicodedata.normalize("NFKC", text).upper()
-    return "".join(char for char in folded if unicodedata.category(char)[0] in "LN")
-
-
-def _digits(text: str) -> str:
-    return "".join(char for char in text if char.isdigit())
-
-
-def _only_road(value: str, page: Page) -> bool:
-    """Whether an address is nothing but the road that its mask may show."""
-    roads = (page.content.fields["to_road"], page.content.fields["from_road"])
-    return value in {comparable(road) for road in roads}
 
 
 class Gate:
@@ -118,8 +58,9 @@ class Gate:
         if sorted("".join("".join(line.text.split()) for line in page.lines)) != sorted("".join(layer.split())):
             return Problem("text.changed")
         if self._clear is not None:
-            texts = [layer, *(symbol.text for symbol in page.symbols)]
-            if kind := self._clear.found(page, texts):
+            if page.content.waybill_no not in self._clear:
+                return Problem("clear.missing")
+            if kind := self._clear.found(page, [layer, *information]):
                 return Problem("clear.shown", kind)
         return None
 

@@ -8,7 +8,8 @@
     printer.finish()
 
 A label goes to the output only after its gates (:mod:`~parcelveil.label.gate`). ``refuse`` is told of each waybill that
-gets none; it may raise, and then nothing of the run is written, because the output appears whole or not at all.
+gets none; it may raise, and then nothing of the run is written, because the output appears whole or not at all. Of a
+number that stands in the file more than once the first row is printed, and the others get no label.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from parcelveil.intake.lines import SeenNumbers
 from parcelveil.label.compose import DOTS, Page, Press
 from parcelveil.label.content import Content, Job, Refused, contents_of
 from parcelveil.label.gate import Gate, read_back
@@ -52,13 +54,14 @@ class Printer:
         self._typesetter = Typesetter(press)
         self._waiting: list[Page] = []
         self._serial = 1
+        self._seen = SeenNumbers()
         self.printed = self.refused = 0
 
     def take(self, batch: pa.RecordBatch, rows: Sequence[int], progress: Callable[[int], None] | None = None) -> None:
         """Print a sealed batch; ``progress`` is told how many labels are done."""
         for start in range(0, batch.num_rows, PAGES):
             part = batch.slice(start, PAGES)
-            for content in contents_of(part, self._job, rows[start : start + PAGES], self._serial):
+            for content in self._once(contents_of(part, self._job, rows[start : start + PAGES], self._serial)):
                 if isinstance(content, Refused):
                     self._no_label(content)
                 else:
@@ -74,6 +77,17 @@ class Printer:
         while self._waiting:
             self._flush(PAGES)
         self._output.finish()
+
+    def _once(self, contents: Sequence[Content | Refused]) -> list[Content | Refused]:
+        """The same, with a refusal for each number that had its label before."""
+        numbers = [content.waybill_no for content in contents if isinstance(content, Content)]
+        again = iter(self._seen.add(pa.array(numbers, pa.string())).tolist())
+        return [
+            Refused(content.row, content.waybill_no, Problem("waybill_no.doubled"))
+            if isinstance(content, Content) and next(again)
+            else content
+            for content in contents
+        ]
 
     def _compose(self, content: Content) -> None:
         page = self._press.page(content, self._job.mark)

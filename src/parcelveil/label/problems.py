@@ -46,6 +46,14 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "the label of {waybill} would show a clear value ({detail})",
         "look at that waybill's public columns",
     ),
+    "clear.missing": (
+        "the clear file has no waybill {waybill}",
+        "give the clear file that this sealed file was made from",
+    ),
+    "waybill_no.doubled": (
+        "{waybill} stands in this file more than once",
+        "print the file of the newest revision only",
+    ),
 }
 
 

@@ -6,7 +6,8 @@
     chunk = typesetter.chunk(pages)       # a pdf.Chunk, one page a label
 
 All is placed where :mod:`~parcelveil.label.compose` says. The text goes to Typst as data in memory,
-never as source, so nothing on a waybill can be markup, and nothing is written to disk. Typst writes PDF 1.4, whose
+never as source, so nothing on a waybill can be markup, and nothing is written to disk. Text with letters that are
+written from right to left never reaches Typst, whose PDF writer ends the whole process over some. Typst writes PDF 1.4, whose
 objects stand in the open, so that :mod:`~parcelveil.label.pdf` can draw the codes and join any number of runs.
 """
 
@@ -21,13 +22,15 @@ from typing import Any
 from parcelveil.errors import InputError
 from parcelveil.label.compose import Page, Press
 from parcelveil.label.font import FontSet, missing_package
+from parcelveil.label.layout import turning
+from parcelveil.label.logo import read_logo
 from parcelveil.label.pdf import Chunk, code_operators
+from parcelveil.label.raster import Raster
 
 #: Tops of letters above the baseline: the em box of Han characters.
 _ASCENT = 0.88
 _BOLD = 0.025
 _RULE = 0.25
-_LARGEST_LOGO = 2 << 20
 
 #: Inputs: ``frame`` (what is the same on each label) and ``pages`` (what is not), both JSON.
 _SOURCE = """
@@ -39,8 +42,8 @@ _SOURCE = """
   place(image(bytes(frame.rules), format: "svg", width: frame.width * 1mm, height: frame.height * 1mm))
   if frame.logo != none {
     let (x, y, w, h) = frame.box
-    let data = if frame.kind == "svg" { bytes(frame.logo) } else { bytes(frame.logo) }
-    place(dx: x * 1mm, dy: y * 1mm, image(data, format: frame.kind, width: w * 1mm, height: h * 1mm, fit: "contain"))
+    place(dx: x * 1mm, dy: y * 1mm,
+      image(bytes(frame.logo), format: frame.kind, width: w * 1mm, height: h * 1mm, fit: "contain"))
   }
 }
 #for (lines, bold) in json(bytes(sys.inputs.pages)) {
@@ -56,7 +59,7 @@ _SOURCE = """
 
 
 class Typesetter:
-    """Typst with a layout's frame and typefaces. Not shared between threads."""
+    """Typst with a layout's frame and typefaces. Not shared between threads. Raises InputError for a bad logo."""
 
     def __init__(self, press: Press) -> None:
         try:
@@ -68,30 +71,55 @@ class Typesetter:
         self._families: list[str] = []
         self._compiler: Any = None
         self._source = (_SOURCE % {"ascent": _ASCENT, "descent": round(1 - _ASCENT, 3), "bold": _BOLD}).encode()
-        self._logo = _logo(press)
+        self._logo = read_logo(press.layout) if press.logo is not None else ("", None)
+        if press.logo is not None:
+            self._try_logo()
 
     def chunk(self, pages: Sequence[Page]) -> Chunk:
-        """The pages, set, with their codes."""
+        """The pages, set, with their codes. Raises InputError."""
+        if any(turning(line.text) for page in pages for line in page.lines):
+            raise InputError(
+                "a text that is written from right to left cannot be set",
+                hint="its waybill gets no label here; print the others with --skip",
+            )
         height = self._press.height
         return Chunk.of(self._pdf(pages), [code_operators(page, height) for page in pages])
 
     def _pdf(self, pages: Sequence[Page]) -> bytes:
-        if self._compiler is None or self._families != self._press.font.families:  # a rarer typeface was needed
-            self._families = self._press.font.families
-            self._compiler = self._typst.Compiler(
-                font_paths=_fonts(self._typst, self._press.font), ignore_system_fonts=True
-            )
-        inputs = {"frame": self._frame(), "pages": json.dumps([_page(page) for page in pages], ensure_ascii=False)}
         try:
-            pdf: bytes = self._compiler.compile(
-                self._source, sys_inputs=inputs, format="pdf", pdf_standards="1.4", timestamp=0
-            )
+            return self._compiled([_page(page) for page in pages])
         except self._typst.TypstError as error:  # its text may quote the input
             raise InputError(
                 "the labels could not be set ({where})",
                 hint="check logo and typefaces of the layout",
                 where=type(error).__name__,
             ) from None
+
+    def _try_logo(self) -> None:
+        """Set the logo alone, before any label: what is wrong with it is not to be told as something else."""
+        try:
+            pdf = self._compiled([[[], []]])
+        except self._typst.TypstError:
+            raise InputError(
+                "the logo {file} is broken", hint="save it anew as PNG or SVG", file=self._press.layout.logo
+            ) from None
+        with Raster(pdf) as raster:
+            _, text = raster.page(0, 8, 8)
+        if text.strip():
+            raise InputError(
+                "the logo {file} holds text", hint="turn the logo's text into paths", file=self._press.layout.logo
+            )
+
+    def _compiled(self, pages: list[Any]) -> bytes:
+        if self._compiler is None or self._families != self._press.font.families:  # a rarer typeface was needed
+            self._families = self._press.font.families
+            self._compiler = self._typst.Compiler(
+                font_paths=_fonts(self._typst, self._press.font), ignore_system_fonts=True
+            )
+        inputs = {"frame": self._frame(), "pages": json.dumps(pages, ensure_ascii=False)}
+        pdf: bytes = self._compiler.compile(
+            self._source, sys_inputs=inputs, format="pdf", pdf_standards="1.4", timestamp=0
+        )
         return pdf
 
     def _frame(self) -> str:
@@ -125,25 +153,6 @@ def _rules(press: Press) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {press.width:g} {press.height:g}">'
         f'<path d="{path}" stroke="black" stroke-width="{_RULE}" stroke-linecap="square"/></svg>'
     )
-
-
-def _logo(press: Press) -> tuple[str, str | list[int] | None]:
-    """The logo's format and contents."""
-    layout = press.layout
-    if press.logo is None:
-        return "", None
-    path = Path(layout.folder, layout.logo)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError("the logo {file} cannot be read: {why}", file=layout.logo, why=error.strerror) from None
-    if len(data) > _LARGEST_LOGO:
-        raise InputError("the logo {file} is too large", hint="at most 2 MB", file=layout.logo)
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "png", list(data)
-    if path.suffix.lower() == ".svg":
-        return "svg", data.decode("utf-8", "replace")
-    raise InputError("the logo {file} is neither PNG nor SVG", file=layout.logo)
 
 
 def _page(page: Page) -> list[Any]:

@@ -7,19 +7,22 @@
 
 Most printers have no Chinese typeface, and print empty boxes for what they lack. So every line that the printer's font
 does not cover (by the layout's ``[zpl]`` table; ASCII when it says nothing) goes as a graphic, cut out of the very
-picture that was read back, and so do the codes: what was read is what is printed. Graphics are ``^GFA`` in Zebra's
+picture that was read back, and so do the codes: what was read is what is printed. Native text is not read back, for
+only the printer knows its letters. Graphics are ``^GFA`` in Zebra's
 hexadecimal form with run lengths, which every firmware takes; text is ``^CI28`` (UTF-8) with ``^FH`` escapes.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from parcelveil.label.compose import DOTS, POINT, Box, Line, Page, Press
-from parcelveil.label.layout import Zpl
+from parcelveil.label.layout import Zpl, turning
 from parcelveil.label.raster import THRESHOLD, Image
 
 Dots = npt.NDArray[np.bool_]
@@ -31,17 +34,34 @@ _RUNS = {**{chr(ord("G") + n): n + 1 for n in range(19)}, **{chr(ord("g") + n): 
 _REPEATED = re.compile(r"([0-9A-F])\1{2,}")
 _COUNTED = re.compile(r"([G-Yg-z]+)([0-9A-F])")
 _ESCAPED = frozenset("^~_\\")
+#: Han characters: the first block, extension A, the compatible ones, and planes 2 and 3.
+_HAN = re.compile("[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0003fffd]")
 
 
 def covered(text: str, printer: Zpl) -> bool:
-    """Whether the printer's own font has all glyphs of ``text``."""
-    if printer.covers == "none":
+    """Whether the printer's own font has all glyphs of ``text``, one a character and from left to right."""
+    if printer.covers == "none" or not text.isprintable():
         return False
+    return all(_has(char, printer.covers) for char in set(text))
+
+
+@lru_cache(1 << 16)
+def _has(char: str, covers: str) -> bool:
+    """Whether a font that ``covers`` a character set has a character.
+
+    GB 18030 as an encoding has all of Unicode; as the standard of fonts it means the characters of GBK and Han
+    characters. A font with its Thai, Arabic or Korean letters is rare, and a printer does not join them.
+    """
+    if char.isascii():
+        return True
+    if turning(char) or unicodedata.category(char).startswith("M"):
+        return False
+    if covers == "gb18030" and _HAN.fullmatch(char):
+        return True
     try:
-        text.encode(printer.covers)
+        return len(char.encode("gbk" if covers == "gb18030" else covers)) == 2
     except UnicodeEncodeError:
         return False
-    return text.isprintable()
 
 
 def zpl(page: Page, press: Press, image: Image) -> str:

@@ -45,7 +45,7 @@ __all__ = ["HIDDEN_PHONE", "KINDS", "mask_column", "once_each", "violations"]
 HIDDEN_PHONE = "******"
 _SAMPLE = 512
 
-_COMPOUND_SURNAMES = (
+COMPOUND_SURNAMES = (
     "欧阳 上官 皇甫 令狐 司徒 诸葛 司马 宇文 呼延 乐正 东方 尉迟 公孙 轩辕 慕容 夏侯 端木 百里 东郭 南宫 西门 长孙 独孤 "
     "申屠 公冶 太史 淳于 单于 闻人 澹台 濮阳 拓跋 赫连 钟离 鲜于 完颜 纳兰 歐陽 司馬 諸葛 尉遲 公孫 慕容 東方 長孫"
 ).split()
@@ -136,7 +136,7 @@ def _name(values: pa.StringArray) -> pa.StringArray:
     # A second letter must be there: of a name of one letter (or `李**`) the first letter would be all of it.
     shown = pc.match_substring_regex(values, rf"(?s)^{_INITIAL}.*?\pL")
     first_two = pc.utf8_slice_codeunits(values, 0, 2)
-    compound = pc.is_in(first_two, value_set=pa.array(_COMPOUND_SURNAMES))
+    compound = pc.is_in(first_two, value_set=pa.array(COMPOUND_SURNAMES))
     if pc.any(compound).as_py():
         compound = pc.and_(compound, pc.match_substring_regex(values, r"(?s)^...*?\pL"))
         first = pc.if_else(compound, first_two, first)

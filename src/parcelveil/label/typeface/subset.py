@@ -38,7 +38,7 @@ def characters() -> set[str]:
     levels = gazetteer.divisions()
     for level in (levels.provinces, levels.cities, levels.districts, levels.towns):
         found.update(*level.names.tolist())
-    return found.union(mask_address._SURNAMES, *mask._COMPOUND_SURNAMES)
+    return found.union(mask_address._SURNAMES, *mask.COMPOUND_SURNAMES)
 
 
 def subset(source: Path, target: Path) -> None:
