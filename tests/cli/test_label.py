@@ -227,10 +227,13 @@ def test_the_help_shows_how(desk: Desk) -> None:
     assert "No key is needed" in told and "read back" in told and "nothing written, unless --skip" in told
 
 
-def test_a_layouts_name_cannot_steer_the_terminal(station: Desk) -> None:
+def test_names_cannot_steer_the_terminal(station: Desk) -> None:
+    Path("day.sealed.parquet").rename("d\x1b[31may.sealed.parquet")
+    ran = station.run("label", "d\x1b[31may.sealed.parquet")
+    assert ran.code == 0 and "\x1b" not in ran.err and "into d [31may.labels.pdf" in ran.err
     text = (FOLDER / "100x150.toml").read_text("utf-8")
     Path("ours.toml").write_text(re.sub('(?m)^name = ".*"', r'name = "\\u001b[31mred"', text), "utf-8")
-    ran = station.run("label", "day.sealed.parquet", "-o", "l.pdf", "--layout", "ours.toml")
+    ran = station.run("label", "d\x1b[31may.sealed.parquet", "-o", "l.pdf", "--layout", "ours.toml")
     assert "\x1b" not in ran.err  # whether such a name is refused or shown
 
 

@@ -107,7 +107,7 @@ def test_what_is_too_long_gets_no_label(tmp_path: Path) -> None:
         (FOLDER / "76x130.toml")
         .read_text("utf-8")
         .replace("height_mm = 28", "height_mm = 10")
-        .replace("height_mm = 27", "height_mm = 45")
+        .replace("height_mm = 26", "height_mm = 44")
     )
     (tmp_path / "narrow.toml").write_text(narrow, "utf-8")
     row = {

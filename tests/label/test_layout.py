@@ -12,7 +12,7 @@ import pytest
 from label.made import FONT, clear_batch, contents, job, pages, sealed_batch, token
 from parcelveil.cli.language import say
 from parcelveil.errors import InputError, UsageError
-from parcelveil.label import codes, compose
+from parcelveil.label import allowed, codes, compose
 from parcelveil.label import layout as module
 from parcelveil.label.compose import Page, Press
 from parcelveil.label.content import Content
@@ -208,6 +208,19 @@ def test_no_word_of_a_layout_is_broken(name: str, languages: tuple[str, ...]) ->
         assert shown <= whole, shown - whole
 
 
+@pytest.mark.parametrize("languages", [("zh",), ("en",), ("zh", "en"), ("en", "zh")])
+@pytest.mark.parametrize("name", names())
+def test_the_longest_outlet_and_product_fit(name: str, languages: tuple[str, ...]) -> None:
+    own = msgspec.structs.replace(load(name), languages=languages)
+    press, run = Press(own, FONT), job()._replace(layout=own)
+    rows = [{"product": word, "carrier": "YUNDA"} for word in (*own.product, "ABCDEFGHIJKLMNOPQRSTUVWX")]
+    for content in contents(sealed_batch(clear_batch(rows)), run):
+        assert isinstance(content, Content)
+        for outlet in ("营" * allowed.LONGEST_SORT_CODE, "M" * allowed.LONGEST_SORT_CODE, "HZ-02"):
+            longer = content._replace(fields={**content.fields, "dest_outlet": outlet})
+            assert isinstance(press.page(longer, run.mark), Page), (outlet, content.fields["product"])
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_upper_left_corner_is_not_blank_without_carrier_and_product(name: str) -> None:
     _, (page,) = pages([{"carrier": None, "product": None, "dest_outlet": "HZ310-02"}], name)
@@ -266,3 +279,15 @@ def test_lines_without_values_are_left_out() -> None:
     parts = parts_of(layout, cell)
     assert filled(parts, {"pay_type": "寄付", "cod": ""}) == ["寄付"]
     assert filled(parts, {"pay_type": "", "cod": "1.00 CNY"}) == ["代收 1.00 CNY"]
+
+
+def test_a_line_of_hidden_codes_says_nothing_and_is_left_out() -> None:
+    layout = load("100x180")
+    (cell,) = [cell for cell in layout.cells if "dest_outlet" in cell.fields]
+    parts = parts_of(layout, cell)
+    assert filled(parts, {"carrier": "JT", "product": "**", "dest_outlet": "**"}) == ["JT **"]
+    assert filled(parts, {"carrier": "**", "product": "", "dest_outlet": "HZ-02"}) == ["HZ-02"]
+    road = parts_of(layout, module.Cell(lines=("{to_road}", "{words.route} {route_id}")))
+    assert filled(road, {"to_road": "**", "route_id": "**"}) == ["**", "线路 **"], (
+        "a mask, and what is named, are shown"
+    )

@@ -27,6 +27,7 @@ import msgspec
 
 from parcelveil.errors import InputError, UsageError
 from parcelveil.label.fit import LEADING
+from parcelveil.seal.mask_address import HIDDEN
 
 FORMAT = "parcelveil.label.v1"
 FOLDER = Path(__file__).with_name("layouts")
@@ -71,6 +72,8 @@ FIELDS: dict[str, str] = {
 #: Words for the codes that some fields hold: field -> table in the layout.
 TRANSLATED = {"goods_category": "category", "pay_type": "pay_type", "product": "product"}
 
+#: Fields with codes of the carrier's, which are hidden when they are none.
+_CODES = frozenset({"carrier", "product", "route_id", "dest_outlet"})
 _PLACEHOLDER = re.compile(r"\{([a-z_.]+)\}")
 # Every number has bounds on both sides, and so ``nan`` is none (it is not within them).
 Size = Annotated[float, msgspec.Meta(ge=4, le=200)]
@@ -346,10 +349,13 @@ def parts_of(layout: Layout, cell: Cell) -> list[Parts]:
 
 
 def filled(lines: list[Parts], values: dict[str, str]) -> list[str]:
-    """The lines with values put in. A line whose fields are all empty is left out, with the words around them."""
+    """The lines with values put in. A line whose fields are all empty is left out, with the words around them; and so
+    is one of nothing but codes of the carrier's that are all hidden: it would say nothing."""
     texts = []
     for fixed, fields in lines:
         shown = [values[name] for name in fields]
+        if fields and _CODES.issuperset(fields) and not any(map(str.strip, fixed)) and {*shown} <= {"", HIDDEN}:
+            continue
         if any(shown) or not fields:
             text = fixed[0] + "".join([value + rest for value, rest in zip(shown, fixed[1:], strict=True)])
             texts.append(" ".join(text.split()))
