@@ -8,7 +8,7 @@ import pytest
 from label.made import clear_batch, contents, job, sealed_batch, token
 from parcelveil.cli.language import say
 from parcelveil.errors import InputError, UsageError
-from parcelveil.label.content import Content, Refused, columns_of, station_of
+from parcelveil.label.content import Content, Refused, columns_of, run_letters, station_of
 from parcelveil.label.problems import PROBLEMS, Problem, reason, refusal
 from parcelveil.waybill import personal_fields
 
@@ -152,6 +152,11 @@ def test_serials_are_unique_and_say_station_and_time() -> None:
     batch = sealed_batch(clear_batch([{"waybill_no": f"YT000{n}"} for n in range(5)]))
     serials = [found.fields["serial"] for found in contents(batch, job()) if isinstance(found, Content)]
     assert serials == [f"P2-261124093000-0000{n}" for n in range(1, 6)]
+
+
+def test_runs_of_one_second_have_other_serials() -> None:
+    runs = {job(run=run_letters()).serial for _ in range(50)}
+    assert len(runs) > 45 and all(serial.startswith("P2-261124093000") for serial in runs)
 
 
 def test_stations() -> None:

@@ -208,6 +208,18 @@ def test_no_word_of_a_layout_is_broken(name: str, languages: tuple[str, ...]) ->
         assert shown <= whole, shown - whole
 
 
+@pytest.mark.parametrize("name", names())
+def test_the_mark_of_every_station_fits(name: str) -> None:
+    """A mark is square: the wide form of Data Matrix, which some names of ten letters would take, has no room."""
+    (content,) = contents(sealed_batch(clear_batch([{}])), job())
+    assert isinstance(content, Content)
+    for dpi in compose.DOTS:
+        press = Press(load(name), FONT, dpi)
+        for station in ("1", "310-A12-P2", "ABCDEFGHIJ", "A1-B2-C3-D", "A-B-C-D-E1", "0123456789"):
+            for mark in (f"S{station[:length]}" for length in range(1, 11)):
+                assert isinstance(press.page(content, mark), Page), mark
+
+
 @pytest.mark.parametrize("languages", [("zh",), ("en",), ("zh", "en"), ("en", "zh")])
 @pytest.mark.parametrize("name", names())
 def test_the_longest_outlet_and_product_fit(name: str, languages: tuple[str, ...]) -> None:

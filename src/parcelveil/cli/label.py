@@ -154,7 +154,7 @@ def _print(file: str, place: Place, how: How, wishes: _Wishes) -> _Run:
     from parcelveil.cli.label_numbers import read_numbers
     from parcelveil.cli.streams import Rejects
     from parcelveil.label.compose import Press
-    from parcelveil.label.content import Job, station_of
+    from parcelveil.label.content import Job, run_letters, station_of
     from parcelveil.label.font import FontSet
     from parcelveil.label.gate import Gate
     from parcelveil.label.layout import load
@@ -162,7 +162,7 @@ def _print(file: str, place: Place, how: How, wishes: _Wishes) -> _Run:
 
     started = datetime.now().astimezone()
     numbers = read_numbers(how.numbers, started) if how.numbers else {}
-    job = Job(load(how.layout), station_of(how.station), started, numbers)
+    job = Job(load(how.layout), station_of(how.station), started, numbers, run_letters())
     press = Press(job.layout, FontSet(how.font or ()), how.dpi)
     clear, missed = _clear(wishes.clear) if wishes.clear else (None, 0)
     gate = Gate(press, clear)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +100,11 @@ def station_of(given: str | None) -> str:
     if not machine:
         raise UsageError("which print station is this?", hint="give --station NAME, from your list of printers")
     return "M" + hashlib.sha256(b"parcelveil print station\0" + machine.encode()).hexdigest()[:7].upper()
+
+
+def run_letters() -> str:
+    """Three letters for :attr:`Job.run`; without those that look like digits."""
+    return "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(3))
 
 
 def columns_of(schema: pa.Schema, source: str) -> list[str]:
