@@ -46,7 +46,6 @@ OWNERS = {
     "pypdfium2": {"label/raster.py", "label/pages.py"},
     "PIL": {"label/raster.py", "label/pages.py"},
     "fontTools": {"label/font.py", "label/typeface/subset.py"},
-    "pylopdf_fonts_zh_cn": {"label/font.py"},
     "rapidocr": {"label/ocr.py"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "models", "services", "misc"}

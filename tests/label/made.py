@@ -72,6 +72,11 @@ ODD: dict[str, dict[str, object]] = {
         "product": "international",
     },
     "rare": {"to_name": "䶮㛃", "from_name": "𬭎𪩘", "to_town": "鄠邑", "to_district": "鄠邑区"},
+    "europe": {
+        "to_name": "Łukasz Żółty", "to_phone": "+48601123456", "to_country": "PL", "to_region": "Łódzkie", "to_city": "Łódź", "to_district": "", "to_town": "",
+        "to_address": "ul. Świętokrzyska 4", "from_name": "Γιώργος", "from_country": "GR", "from_region": "Αττική", "from_city": "Αθήνα", "from_district": "",
+        "from_address": "Ερμού 5", "from_phone": "+302101234567", "product": "international",
+    },
     "foreign": {
         "to_name": "Ольга Иванова", "to_phone": "+79161234567", "to_country": "RU", "to_region": "Московская область", "to_city": "Москва",
         "to_district": "", "to_town": "", "to_address": "ул. Ленина 5", "from_name": "田中さくら", "from_country": "JP", "from_region": "東京都", "from_city": "港区",

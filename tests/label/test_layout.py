@@ -170,7 +170,6 @@ def test_deep_and_huge_files_are_no_layouts(tmp_path: Path) -> None:
 
 
 def test_padding_and_widths_are_those_of_composing() -> None:
-    assert compose._PADDING == module.PADDING
     assert compose._SHORTEST_BAR == module._SHORTEST_BAR
     for name in names():
         layout = load(name)

@@ -53,7 +53,7 @@ def layouts(
             as_json=json,
         )
     elif fields:
-        listed([{"field": name, "what": what} for name, what in FIELDS.items()], "", as_json=json)
+        listed([{"field": name, "what": say(what)} for name, what in FIELDS.items()], "", as_json=json)
     else:
         known = [load(name) for name in names()]
         rows = [

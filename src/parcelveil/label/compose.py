@@ -24,7 +24,7 @@ from parcelveil.label import codes
 from parcelveil.label.content import Content
 from parcelveil.label.fit import LEADING, Fitted, fit
 from parcelveil.label.font import FontSet
-from parcelveil.label.layout import Cell, Layout, Parts, filled, parts_of
+from parcelveil.label.layout import PADDING, Cell, Layout, Parts, filled, parts_of, widths_of
 from parcelveil.label.problems import Problem
 
 POINT = 25.4 / 72
@@ -35,7 +35,6 @@ NARROWEST = 0.33
 #: Empty modules around a code: Code 128 left and right (ISO/IEC 15417), QR (ISO/IEC 18004), Data Matrix (we leave more).
 QUIET = {"barcode": 10, "qr": 4, "mark": 2}
 _WIDEST = {"barcode": 0.5, "qr": 1.0, "mark": 0.4}
-_PADDING = 1.0
 _SHORTEST_BAR = 6.0
 
 Bits = npt.NDArray[np.bool_]
@@ -107,15 +106,12 @@ class Press:
         layout, margin = self.layout, self.layout.margin_mm
         y, inner = margin, layout.width_mm - 2 * margin
         for row in layout.row:
-            fixed = sum(cell.width_mm or 0 for cell in row.cells)
-            shares = sum(cell.width for cell in row.cells if cell.width_mm is None)
             x = margin
-            for cell in row.cells:
-                width = cell.width_mm or (inner - fixed) * cell.width / shares
+            for cell, width in zip(row.cells, widths_of(row, inner), strict=True):
                 box = Box(x, y, width, row.height_mm)
                 self._cells.append((cell, box, parts_of(layout, cell)))
                 if cell.show == "logo":
-                    self.logo = Box(x + _PADDING, y + _PADDING, width - 2 * _PADDING, row.height_mm - 2 * _PADDING)
+                    self.logo = Box(x + PADDING, y + PADDING, width - 2 * PADDING, row.height_mm - 2 * PADDING)
                 if cell.rule_left:
                     self.rules.append((x, y, x, y + row.height_mm))
                 x += width
@@ -156,7 +152,7 @@ class Press:
 
     def _fit_uncached(self, index: int, texts: tuple[str, ...]) -> Fitted | None:
         cell, box, _ = self._cells[index]
-        width, height = (box.width - 2 * _PADDING) / POINT, (box.height - 2 * _PADDING) / POINT
+        width, height = (box.width - 2 * PADDING) / POINT, (box.height - 2 * PADDING) / POINT
         return fit(texts, width, height, cell.size_pt, self.font.width) if texts else Fitted(cell.size_pt[0], [])
 
     def _lines(self, cell: Cell, box: Box, fitted: Fitted) -> list[Line]:
@@ -166,8 +162,8 @@ class Press:
         placed = []
         for text in fitted.lines:
             width = self.font.width(text) * size
-            slack = box.width - 2 * _PADDING - width
-            x = box.x + _PADDING + {"left": 0.0, "center": slack / 2, "right": slack}[cell.align]
+            slack = box.width - 2 * PADDING - width
+            x = box.x + PADDING + {"left": 0.0, "center": slack / 2, "right": slack}[cell.align]
             placed.append(Line(x, y, fitted.size, text, width, cell.bold, cell.align))
             y += size * LEADING
         return placed
@@ -176,7 +172,7 @@ class Press:
         kind = cell.show
         if kind == "barcode":
             text, bits = content.waybill_no, codes.code128(content.waybill_no)
-            high = box.height - 2 * _PADDING - cell.size_pt[0] * POINT * LEADING
+            high = box.height - 2 * PADDING - cell.size_pt[0] * POINT * LEADING
             if high < _SHORTEST_BAR:
                 return None
         else:
@@ -191,13 +187,13 @@ class Press:
         wide = bits.shape[-1] * module
         x = self.snapped(box.x + (box.width - wide) / 2)
         if kind == "barcode":
-            return Symbol(kind, x, self.snapped(box.y + _PADDING), module, bits, self.snapped(high), text)
+            return Symbol(kind, x, self.snapped(box.y + PADDING), module, bits, self.snapped(high), text)
         return Symbol(kind, x, self.snapped(box.y + (box.height - wide) / 2), module, bits, wide, text)
 
     def _readable(self, cell: Cell, box: Box, bars: Symbol) -> Line:
         """The number under its bars, as large as there is room."""
         em = self.font.width(bars.text)
-        size = min(cell.size_pt[0], (box.width - 2 * _PADDING) / POINT / em)
+        size = min(cell.size_pt[0], (box.width - 2 * PADDING) / POINT / em)
         width = em * size * POINT
         y = bars.y + bars.height + 0.25 * size * POINT
         return Line(box.x + (box.width - width) / 2, y, size, bars.text, width, False, "center")

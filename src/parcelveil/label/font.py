@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,13 +61,18 @@ def missing_package(name: str) -> DependencyError:
     )
 
 
-def whole_noto() -> Path | None:
-    """The whole Noto Sans SC, for rare characters, where its package is installed."""
-    try:
-        import pylopdf_fonts_zh_cn
-    except ImportError:
-        return None
-    return Path(pylopdf_fonts_zh_cn.sans_path())
+def rare_typefaces() -> list[Path]:
+    """Where their packages are installed: Noto Sans, for the rest of Latin, Greek and Cyrillic, and the whole Noto Sans
+    SC, for rare Han characters. In this order: the latter has no ź, but z and an accent, and would set them apart."""
+    found = []
+    for package, name in (
+        ("fontpkg_noto_sans", "files/NotoSans[wdth,wght].ttf"),
+        ("pylopdf_fonts_zh_cn", "NotoSansSC-Regular.otf"),
+    ):
+        place = find_spec(package)
+        if place is not None and place.origin is not None and (path := Path(place.origin).parent / name).is_file():
+            found.append(path)
+    return found
 
 
 class FontSet:
@@ -74,7 +80,7 @@ class FontSet:
 
     def __init__(self, more: Sequence[Path] = ()) -> None:
         self._faces = [read_typeface(path) for path in (BUNDLED, *more)]
-        self._rare: Path | None = whole_noto()
+        self._rare = rare_typefaces()
         self._advances: dict[str, float] = {}
         #: Width of a text in em; KeyError for a character that is :meth:`missing`. The same words come again and again.
         self.width = lru_cache(20_000)(self._width)
@@ -95,9 +101,8 @@ class FontSet:
         """The characters of ``text`` that no typeface has, each once, sorted."""
         advances = self._advances
         lacking = {char for char in text if char not in advances}
-        if lacking and self._rare is not None:
-            face = read_typeface(self._rare)  # some hundred milliseconds, so only when somebody needs it
-            self._rare = None
+        while lacking and self._rare:
+            face = read_typeface(self._rare.pop(0))  # some hundred milliseconds, so only when somebody needs it
             self._faces.append(face)
             self._advances = face.advances | self._advances
             lacking -= self._advances.keys()
