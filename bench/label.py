@@ -329,8 +329,7 @@ def gated(press: Press, typesetter: Typesetter, gate: Gate, texts: list[Content]
     for start in range(0, len(texts), PAGES):
         pages = composed(press, texts[start : start + PAGES])
         chunk = typesetter.chunk(pages)
-        _, problems = gate.check(chunk, pages)
-        assert not any(problems)
+        assert not any(problem for _, problem in gate.read(chunk, pages))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ not printed: nothing was proved of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -39,16 +39,19 @@ class Gate:
         self._dots = DOTS[press.dpi]
         self.width, self.height = round(press.width * self._dots), round(press.height * self._dots)
 
-    def check(self, chunk: Chunk, pages: Sequence[Page]) -> tuple[list[Image], list[Problem | None]]:
-        """Read a chunk back. Returns the picture of each page, and what stands against it, if anything does."""
-        images, problems = [], []
+    def read(self, chunk: Chunk, pages: Sequence[Page]) -> Iterator[tuple[Image, Problem | None]]:
+        """Read a chunk back, page by page: its picture, and what stands against it, if anything does. A picture is a
+        megabyte and more: keep what is needed of it."""
         with Raster(chunk.alone()) as raster:
             information = list(raster.information.values())
             for place, page in enumerate(pages):
                 image, layer = raster.page(place, self.width, self.height)
-                images.append(image)
-                problems.append(self._problem(page, image, layer, information))
-        return images, problems
+                yield image, self._problem(page, image, layer, information)
+
+    def check(self, chunk: Chunk, pages: Sequence[Page]) -> tuple[list[Image], list[Problem | None]]:
+        """:meth:`read` of few pages, all at once."""
+        images, problems = zip(*self.read(chunk, pages), strict=True)
+        return list(images), list(problems)
 
     def _problem(self, page: Page, image: Image, layer: str, information: Sequence[str]) -> Problem | None:
         if information:

@@ -34,11 +34,13 @@ PAGES = 200
 
 
 class Output(Protocol):
-    """Where labels go. :meth:`add` returns what stands against a label that only this output can see."""
+    """Where labels go."""
 
-    def add(self, chunk: Chunk, pages: Sequence[Page], images: Sequence[Image]) -> None: ...
+    def made(self, page: Page, image: Image) -> bytes | Problem:
+        """What is to be written of one page, from the picture that was read; or what only this output can see."""
 
-    def check(self, page: Page, image: Image) -> Problem | None: ...
+    def add(self, chunk: Chunk, made: Sequence[bytes]) -> None:
+        """Write the pages of a chunk, all of which have passed."""
 
     def finish(self) -> None: ...
 
@@ -100,18 +102,16 @@ class Printer:
         pages, self._waiting = self._waiting[:count], self._waiting[count:]
         while pages:  # what may not go out is taken out, and the rest set and read once more
             chunk = self._typesetter.chunk(pages)
-            images, problems = self._gate.check(chunk, pages)
-            found = [
-                problem or self._output.check(page, image)
-                for page, image, problem in zip(pages, images, problems, strict=True)
-            ]
-            for page, problem in zip(pages, found, strict=True):
-                if problem is not None:
-                    self._no_label(Refused(page.content.row, page.content.waybill_no, problem))
-            if not any(found):
-                self._output.add(chunk, pages, images)
+            read = zip(pages, self._gate.read(chunk, pages), strict=True)
+            made = [problem or self._output.made(page, image) for page, (image, problem) in read]
+            good = [data for data in made if not isinstance(data, Problem)]
+            if len(good) == len(pages):
+                self._output.add(chunk, good)
                 break
-            pages = [page for page, problem in zip(pages, found, strict=True) if problem is None]
+            for page, problem in zip(pages, made, strict=True):
+                if isinstance(problem, Problem):
+                    self._no_label(Refused(page.content.row, page.content.waybill_no, problem))
+            pages = [page for page, data in zip(pages, made, strict=True) if not isinstance(data, Problem)]
         self.printed += len(pages)
 
     def _no_label(self, refused: Refused) -> None:
@@ -125,11 +125,11 @@ class PdfOutput:
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._file = PdfFile(write)
 
-    def add(self, chunk: Chunk, pages: Sequence[Page], images: Sequence[Image]) -> None:  # noqa: ARG002
-        self._file.add(chunk)
+    def made(self, page: Page, image: Image) -> bytes | Problem:  # noqa: ARG002  the chunk has it all
+        return b""
 
-    def check(self, page: Page, image: Image) -> Problem | None:  # noqa: ARG002  the gate has read it already
-        return None
+    def add(self, chunk: Chunk, made: Sequence[bytes]) -> None:  # noqa: ARG002
+        self._file.add(chunk)
 
     def finish(self) -> None:
         self._file.finish()
@@ -140,36 +140,33 @@ class ZplOutput:
 
     def __init__(self, press: Press, write: Callable[[bytes], object]) -> None:
         self._press, self._write = press, write
-        self._made: dict[str, str] = {}  # by serial: what was read back a moment ago
 
-    def add(self, chunk: Chunk, pages: Sequence[Page], images: Sequence[Image]) -> None:  # noqa: ARG002
-        for page in pages:
-            self._write(self._made[page.content.fields["serial"]].encode())
-        self._made.clear()
+    def made(self, page: Page, image: Image) -> bytes | Problem:
+        text = zpl(page, self._press, image)
+        return read_back(page, painted(text)) or text.encode()
 
-    def check(self, page: Page, image: Image) -> Problem | None:
-        made = zpl(page, self._press, image)
-        self._made[page.content.fields["serial"]] = made
-        return read_back(page, painted(made))
+    def add(self, chunk: Chunk, made: Sequence[bytes]) -> None:  # noqa: ARG002
+        for data in made:
+            self._write(data)
 
     def finish(self) -> None:
         pass
 
 
 class PngOutput:
-    """Pictures of one bit a dot. ``write`` gets the waybill's place in the run, from 1, and the file's bytes."""
+    """Pictures of one bit a dot. ``write`` gets the label's place in the run, from 1, and the file's bytes."""
 
     def __init__(self, press: Press, write: Callable[[int, bytes], object]) -> None:
         self._dots, self._write = DOTS[press.dpi], write
         self._count = 0
 
-    def add(self, chunk: Chunk, pages: Sequence[Page], images: Sequence[Image]) -> None:  # noqa: ARG002
-        for image in images:
-            self._count += 1
-            self._write(self._count, png(image, self._dots))
+    def made(self, page: Page, image: Image) -> bytes | Problem:  # noqa: ARG002
+        return png(image, self._dots)
 
-    def check(self, page: Page, image: Image) -> Problem | None:  # noqa: ARG002
-        return None
+    def add(self, chunk: Chunk, made: Sequence[bytes]) -> None:  # noqa: ARG002
+        for data in made:
+            self._count += 1
+            self._write(self._count, data)
 
     def finish(self) -> None:
         pass
