@@ -1,4 +1,4 @@
-"""Labels for files of any length: content, page, gates, output; some hundred at a time, in constant memory.
+"""Labels for files of any length: content, page, gates, output; a hundred at a time, in memory that does not grow.
 
 ::
 
@@ -30,7 +30,7 @@ from parcelveil.label.typeset import Typesetter
 from parcelveil.label.zpl import painted, zpl
 
 #: Pages of one run of Typst: fewer cost its start, more cost memory.
-PAGES = 200
+PAGES = 100
 
 
 class Output(Protocol):
