@@ -30,6 +30,19 @@ _NUMBER = re.compile("[0-9]{1,18}")
 _READABLE = 3  # the newest schema this version knows
 
 
+def write_ahead(db: sqlite3.Connection) -> None:
+    """Turn to a write-ahead log. SQLite does not wait by itself while another process opens the same new file."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
+
+
 class SqliteStore:
     """See the module."""
 
@@ -46,7 +59,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise _unusable(path, error) from None
         try:
-            self._write_ahead()
+            write_ahead(self._db)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._migrate()
@@ -76,18 +89,6 @@ class SqliteStore:
             except sqlite3.Error as error:
                 last = error
         raise _unusable(path, last) from None
-
-    def _write_ahead(self) -> None:
-        """Turn to a write-ahead log. SQLite does not wait by itself while another process opens the same new file."""
-        until = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-            time.sleep(0.02)
 
     def _version(self) -> int:
         """The schema's version."""

@@ -27,13 +27,13 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from parcelveil.adapt.store_sqlite import write_ahead
 from parcelveil.errors import ProviderError
 from parcelveil.ports import Clock, NumberBinding, NumberRequest, Secret
 
@@ -47,8 +47,8 @@ REST_DAYS = 7
 MOST_PAIRS = 200
 _FIRST_EXTENSION, _EXTENSIONS = 1000, 9000
 _TRIES = 16  # at random, before the free ones are counted out
-_WAIT_SECONDS = 30
 _UNBOUND = 1  # in the column ended; 0 stands for what lives, 2 for what has expired
+_WAIT_SECONDS = 30
 _DAY = timedelta(days=1)
 
 _SCHEMA = """
@@ -98,25 +98,13 @@ class VirtualSimulator:
             raise self._unusable(error) from None
 
     def _begin(self) -> bytes:
-        self._write_ahead()
+        write_ahead(self._db)
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (os.urandom(32),))
         value: bytes = self._db.execute("SELECT value FROM secret").fetchone()[0]
         return value
-
-    def _write_ahead(self) -> None:
-        """Turn to a write-ahead log; SQLite does not wait by itself while another process opens the same new file."""
-        until = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-            time.sleep(0.02)
 
     def __repr__(self) -> str:
         return f"<VirtualSimulator {self._path or 'in memory'}>"

@@ -27,6 +27,8 @@ from functools import cache, lru_cache
 import pyarrow as pa
 
 from parcelveil.intake.divisions import divisions
+from parcelveil.label.layout import turning
+from parcelveil.label.resident_id import checks, dated
 from parcelveil.seal.mask import COMPOUND_SURNAMES
 from parcelveil.seal.mask_address import mask_address
 
@@ -52,20 +54,25 @@ _THREE_SEGMENTS = re.compile(r"[0-9]{3}-[0-9]{3} [0-9]{3} [0-9]{2}")
 _MOBILE = re.compile(r"(?:00|0)?(?:86)?1[3-9][0-9]{9}")
 _LANDLINE = re.compile(r"(?:00)?(?:86)?0(?:10|2[0-9]|[3-9][0-9]{2})[0-9]{7,8}")
 _OLD_ID = re.compile(r"[1-8][1-7][0-9]{4}[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}")
-_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _HAN_DIGITS = str.maketrans("〇零一二三四五六七八九幺两", "0012345678912")
-_ORDINARY_WORDS = (
-    "开发区 新区 高新区 经济技术开发区 经济开发区 高新技术产业开发区 高新技术开发区 工业园区 工业园 产业园区 科技园 保税区 示范区 度假区 "
-    "管理区 管委会 农场 林场 牧场 市辖区 城区 郊区 街道办事处 兵团"
-).split()
-_SORTING_WORDS = (
-    "转 集 包 分拨 中心 转运 网点 航 陆运 空运 航空 省内 市内 同城 国际 进口 出口 大区 省 市 区 县 东 南 西 北 中 京 津 沪 渝 冀 豫 云 辽 黑 湘 皖 "
-    "鲁 新 苏 浙 赣 鄂 桂 甘 晋 蒙 陕 吉 闽 贵 粤 青 藏 川 宁 琼 港 澳 台"
-).split()
-_OUTLET_WORDS = (
-    "网点 营业部 营业点 营业厅 分部 服务部 服务站 服务点 站 部 中心 公司 分公司 驿站 转运中心 分拨中心 集散中心 集散 转运 分拨 一 二 三 四 五 六 七 八 九 十 "
-    "东 南 西 北 中 市 区 县"
-).split()
+_ORDINARY_WORDS = frozenset(
+    (
+        "开发区 新区 高新区 经济技术开发区 经济开发区 高新技术产业开发区 高新技术开发区 工业园区 工业园 产业园区 科技园 保税区 示范区 度假区 "
+        "管理区 管委会 农场 林场 牧场 市辖区 城区 郊区 街道办事处 兵团"
+    ).split()
+)
+_SORTING_WORDS = _ORDINARY_WORDS | frozenset(
+    (
+        "转 集 包 分拨 中心 转运 网点 航 陆运 空运 航空 省内 市内 同城 国际 进口 出口 大区 省 市 区 县 东 南 西 北 中 京 津 沪 渝 冀 豫 云 辽 黑 湘 皖 "
+        "鲁 新 苏 浙 赣 鄂 桂 甘 晋 蒙 陕 吉 闽 贵 粤 青 藏 川 宁 琼 港 澳 台"
+    ).split()
+)
+_OUTLET_WORDS = _ORDINARY_WORDS | frozenset(
+    (
+        "网点 营业部 营业点 营业厅 分部 服务部 服务站 服务点 站 部 中心 公司 分公司 驿站 转运中心 分拨中心 集散中心 集散 转运 分拨 一 二 三 四 五 六 七 八 九 十 "
+        "东 南 西 北 中 市 区 县"
+    ).split()
+)
 
 
 def name(mask: str) -> str | None:
@@ -79,7 +86,7 @@ def name(mask: str) -> str | None:
     if len(shown) > 1 or shown.isdigit():
         return None
     letter = shown and unicodedata.category(shown)[0] == "L" and len(unicodedata.normalize("NFKC", shown)) == 1
-    return mask if letter and unicodedata.bidirectional(shown) not in ("R", "AL") else "**"
+    return mask if letter and not turning(shown) else "**"
 
 
 def phone(mask: str) -> str | None:
@@ -119,11 +126,11 @@ def area(part: str, country: str = "CN") -> str | None:
         return part
     if not part or len(part) > _LONGEST_AREA or _BELOW_ROAD.search(part):
         return None
-    if any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in part):
+    if turning(part):
         return None
     han = re.search(f"[{_HAN}]", part) is not None
     if han and country in ("CN", ""):
-        return part if _made_of(re.sub(r"[()（）·\s-]", "", part), (*_ORDINARY_WORDS,)) else None
+        return part if _made_of(re.sub(r"[()（）·\s-]", "", part), _ORDINARY_WORDS) else None
     letters = all(unicodedata.category(char)[0] in "LM" or char in _AREA_SIGNS or char in "0123456789" for char in part)
     few_digits = sum(char.isdigit() for char in part) <= 2 and not re.search("[〇零一二三四五六七八九]{4}", part)
     return part if letters and few_digits and not (han and len(part) > _LONGEST_HAN) else None
@@ -143,7 +150,7 @@ def sort_code(text: str) -> str | None:
         return None
     if personal_number(text) and not _THREE_SEGMENTS.fullmatch(text):
         return None
-    return text if _made_of("".join(re.findall(f"[{_HAN}]", text)), (*_ORDINARY_WORDS, *_SORTING_WORDS)) else None
+    return text if _made_of("".join(re.findall(f"[{_HAN}]", text)), _SORTING_WORDS) else None
 
 
 @lru_cache(20_000)
@@ -151,7 +158,7 @@ def outlet(text: str) -> str | None:
     """An outlet's code, or its name when that is places and words like 营业部."""
     if not _CODE.fullmatch(text) or personal_number(text):
         return None
-    return text if _made_of("".join(re.findall(f"[{_HAN}]", text)), (*_ORDINARY_WORDS, *_OUTLET_WORDS)) else None
+    return text if _made_of("".join(re.findall(f"[{_HAN}]", text)), _OUTLET_WORDS) else None
 
 
 def waybill_no(text: str) -> str | None:
@@ -186,9 +193,7 @@ def _is_id(text: str) -> bool:
     """GB 11643 check digit, and a birth date that can be one."""
     if not re.fullmatch("[0-9]{17}[0-9Xx]", text):
         return False
-    total = sum(int(digit) * weight for digit, weight in zip(text[:17], _ID_WEIGHTS, strict=True))
-    born = 1 <= int(text[10:12]) <= 12 and 1 <= int(text[12:14]) <= 31 and text[6:8] in ("18", "19", "20")
-    return born and "10X98765432"[total % 11] == text[17].upper()
+    return text[6:8] in ("18", "19", "20") and dated(text[10:14]) and checks(text.upper())
 
 
 @cache
@@ -202,7 +207,7 @@ def _known() -> frozenset[str]:
     return frozenset(name for name in found if len(name) > 1)
 
 
-def _made_of(text: str, words: tuple[str, ...]) -> bool:
+def _made_of(text: str, words: frozenset[str]) -> bool:
     """Whether ``text`` is places and ``words`` one after the other, and nothing between them."""
     known, longest = _known(), 20
     reached = {0}

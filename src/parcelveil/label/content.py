@@ -203,8 +203,8 @@ def _common(layout: Layout) -> frozenset[str]:
     """What the layout says of its own accord."""
     words = {text for said in layout.words.values() for text in said.values()}
     for table in TRANSLATED.values():
-        known: Mapping[str, object] = getattr(layout, table)
-        words |= {layout.word(getattr(layout, table), key) or "" for key in known}
+        known = getattr(layout, table)
+        words |= {layout.word(known, key) or "" for key in known}
     return frozenset(text for text in words if len(text) > 1)
 
 

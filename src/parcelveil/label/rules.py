@@ -26,6 +26,7 @@ from parcelveil.label.goods import goods, remark
 from parcelveil.label.pages import Box
 from parcelveil.label.payload import readable
 from parcelveil.label.phones import HIDDEN_DIGITS, Phone, phones
+from parcelveil.label.resident_id import checks, dated
 
 GBT = "GB/T 41833-2022"
 REGULATIONS = "Express Regulations art. 22"
@@ -193,7 +194,6 @@ _PASSPORT = re.compile(
 _PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
 )
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _EMAIL = re.compile(r"(?<![\w.+*-])[\w.+*%-]{1,64} ?@ ?[\w*-]{1,63}(?:\.[\w*-]{1,63})+")
 
 
@@ -202,7 +202,7 @@ def _ids(text: str, before: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
     spoken_of = bool(_ID_WORD.search(text)) or bool(_ID_WORD.search(before) and len(before) < 16)
     for match in _ID.finditer(text):
         number = "".join(match.groups()).upper()
-        if spoken_of or (_checks(number) and _dated(number[10:14]) and number[:2] in _PROVINCES):
+        if spoken_of or (checks(number) and dated(number[10:14]) and number[:2] in _PROVINCES):
             yield "id.clear", hint(number), match.span()
     for match in _OLD_ID.finditer(text):
         if match[1][:2] in _PROVINCES and (spoken_of or not _ORDER_WORD.search(text)):
@@ -214,15 +214,6 @@ def _ids(text: str, before: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
     if spoken_of:
         for match in _PASSPORT.finditer(text):
             yield "id.clear", hint(match[0]), match.span()
-
-
-def _checks(number: str) -> bool:
-    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
-    return "10X98765432"[total % 11] == number[17]
-
-
-def _dated(month_day: str) -> bool:
-    return 1 <= int(month_day[:2]) <= 12 and 1 <= int(month_day[2:]) <= 31
 
 
 # --- names

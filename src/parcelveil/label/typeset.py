@@ -70,6 +70,7 @@ class Typesetter:
         self._press = press
         self._families: list[str] = []
         self._compiler: Any = None
+        self._frame = ""  # as JSON, for the families that the compiler was made with
         self._source = (_SOURCE % {"ascent": _ASCENT, "descent": round(1 - _ASCENT, 3), "bold": _BOLD}).encode()
         self._logo = read_logo(press.layout) if press.logo is not None else ("", None)
         if press.logo is not None:
@@ -116,13 +117,14 @@ class Typesetter:
             self._compiler = self._typst.Compiler(
                 font_paths=_fonts(self._typst, self._press.font), ignore_system_fonts=True
             )
-        inputs = {"frame": self._frame(), "pages": json.dumps(pages, ensure_ascii=False)}
+            self._frame = self._framed()
+        inputs = {"frame": self._frame, "pages": json.dumps(pages, ensure_ascii=False)}
         pdf: bytes = self._compiler.compile(
             self._source, sys_inputs=inputs, format="pdf", pdf_standards="1.4", timestamp=0
         )
         return pdf
 
-    def _frame(self) -> str:
+    def _framed(self) -> str:
         press = self._press
         frame = {
             "width": press.width,
