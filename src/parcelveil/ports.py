@@ -371,3 +371,30 @@ class VirtualNumber(Protocol):
         """How a binding stands; None for one that is not known (any more)."""
 
     def close(self) -> None: ...
+
+
+class Tables(Protocol):
+    """A database, or a folder of column files, whose tables are read and never written."""
+
+    @property
+    def name(self) -> str:
+        """What findings call it: its URI without a password."""
+
+    # The tables and views that can be read, sorted; what is there besides, and why it is not read.
+    def tables(self) -> list[str]: ...
+    def skipped(self) -> dict[str, str]: ...
+    def columns(self, table: str) -> list[str]: ...
+    def count(self, table: str) -> int | None: ...  # about; None where telling costs as much as reading
+    def batches(
+        self, table: str, *, sample: int | None = None, seed: int = 0, batch_rows: int = 16384
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """All rows, or about ``sample`` drawn at random: the same for the same seed while nothing is written.
+
+        A batch comes with the number of its first row, from 1; -1 where rows have none (samples, servers). Columns are
+        ``pa.string()``: nested values as JSON, NULL and bytes that are no text as null. InputError tells no contents.
+        """
+
+    def left_out(self, table: str) -> dict[str, int]:
+        """What the batches so far lack: why (one of a few English sentences), and how often."""
+
+    def close(self) -> None: ...

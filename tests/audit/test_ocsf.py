@@ -27,6 +27,7 @@ from parcelveil.audit.entry import (
     PolicyChange,
     QuotaChange,
     Refusal,
+    Scan,
     StaffChange,
     encode,
 )
@@ -76,6 +77,24 @@ ENTRIES: list[AnyEntry] = [
         KeyEvent(time=TIME, action=a, detail="1")
         for a in "log-created kek-rotated epoch-rotated salts-read salts-refused log-read pruned clock-held clock-accepted".split()
     ],
+    Scan(
+        time=TIME,
+        action="finished",
+        actor="s-4",
+        role="security",
+        documents=12,
+        partly=1,
+        skipped=2,
+        bytes=63_300_000,
+        findings=("person.name clear 4800", "phone.mobile clear 4812"),
+        allowed=3,
+        people=4812,
+        worst="high",
+        key="2d4f72b94f828a2c",
+        rules="ab" * 32,
+        manifest="cd" * 32,
+    ),
+    Scan(time=TIME, action="stopped"),
     Approval(
         time=TIME,
         action="requested",
@@ -180,6 +199,22 @@ def any_entry() -> st.SearchStrategy[AnyEntry]:
         st.builds(StaffChange, **done, target=word, roles=st.tuples(word), outlet=word, device=word),
         st.builds(Erasure, **done, count=number, kek_version=number),
         st.builds(KeyEvent, **done, detail=word),
+        st.builds(
+            Scan,
+            **done,
+            role=word,
+            documents=number,
+            partly=number,
+            skipped=number,
+            bytes=number,
+            findings=st.lists(word, max_size=3).map(tuple),
+            allowed=number,
+            people=number,
+            worst=word,
+            key=word,
+            rules=word,
+            manifest=word,
+        ),
         st.builds(Approval, **done, approval=word, device=word, scene=word, waybills=number, until=number),
     )
 

@@ -208,6 +208,7 @@ def test_codes_are_read_at_other_sizes_and_angles_and_nothing_is_read_in_noise()
         assert sorted(code.text for code in codes.read(np.ascontiguousarray(turned))) == sorted([WAYBILL, TOKEN])
     assert codes.read(np.zeros((0, 0), np.uint8)) == codes.read(np.zeros((3, 3, 3), np.uint8)) == []
     assert codes.read(np.zeros((1, 1), np.uint8)) == []
+    assert codes.read(np.zeros((2, 40_000), np.uint8)) == codes.read(np.zeros((2, 70_000), np.uint8)) == []
     noise = np.random.default_rng(7).integers(0, 256, (300, 400), np.uint8)
     assert codes.read(noise) == []
 

@@ -160,9 +160,30 @@ class Approval(Entry, kw_only=True, frozen=True, tag="approval"):
     until: int = 0  # microseconds; when it expires
 
 
-AnyEntry = Look | Refusal | Export | QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval
+class Scan(Entry, kw_only=True, frozen=True, tag="scan"):
+    """Files or tables were searched for personal data: how much, and what kinds were found. Where, the manifest says."""
+
+    kind: ClassVar[str] = "scan"
+    action: str  # finished, stopped
+    actor: str = "keyholder"
+    role: str = ""
+    documents: int = 0  # read or not
+    partly: int = 0  # of them, not read to the end
+    skipped: int = 0  # of them, not read
+    bytes: int = 0  # of what was read
+    findings: tuple[str, ...] = ()  # "phone.mobile clear 4812": kind, state and how many, sorted
+    allowed: int = 0  # findings that a comment, a list or a baseline allows; not among the others
+    people: int = 0  # at the least
+    worst: str = ""  # severity of the worst document
+    key: str = ""  # id of the key of the fingerprints
+    rules: str = ""  # SHA-256 of the rules, hex
+    manifest: str = ""  # SHA-256 of the manifest, which has its own salt, hex
+
+
+AnyEntry = Look | Refusal | Export | QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan
 KINDS: dict[str, type[Entry]] = {
-    t.kind: t for t in (Look, Refusal, Export, QuotaChange, PolicyChange, StaffChange, Erasure, KeyEvent, Approval)
+    t.kind: t
+    for t in (Look, Refusal, Export, QuotaChange, PolicyChange, StaffChange, Erasure, KeyEvent, Approval, Scan)
 }
 
 _encoder = msgspec.json.Encoder(order="sorted")

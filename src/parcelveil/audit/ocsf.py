@@ -41,6 +41,7 @@ from parcelveil.audit.entry import (
     PolicyChange,
     QuotaChange,
     Refusal,
+    Scan,
     StaffChange,
     decode,
 )
@@ -84,6 +85,8 @@ _DONE = {
     "key.pruned": (4, _LOW),
     "key.clock-held": (_OTHER, _LOW),
     "key.clock-accepted": (_OTHER, _MEDIUM),
+    "scan.finished": (2, _INFORMATIONAL),
+    "scan.stopped": (2, _INFORMATIONAL),
     "approval.requested": (1, _INFORMATIONAL),
     "approval.approved": (3, _LOW),
     "approval.rejected": (3, _LOW),
@@ -173,7 +176,7 @@ def _datastore(entry: Asked) -> tuple[dict[str, object], list[str]]:
 
 
 def _api(
-    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval, origin: str, version: str
+    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan, origin: str, version: str
 ) -> tuple[dict[str, object], list[str]]:
     """An ``api_activity``, and which of the entry's attributes it says."""
     action = "changed" if isinstance(entry, QuotaChange) else entry.action
@@ -195,7 +198,7 @@ def _api(
 
 
 def _resources(
-    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval, origin: str
+    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan, origin: str
 ) -> tuple[list[dict[str, object]], list[str]]:
     """What was changed or read, and which of the entry's attributes that says."""
     match entry:
@@ -215,6 +218,11 @@ def _resources(
             return [{"name": entry.action, "type": "erased"}], []
         case Approval():
             return [{"uid": entry.approval, "type": "approval"}], ["approval"]
+        case Scan():
+            manifest: dict[str, object] = {"name": "manifest", "type": "scan"}
+            if entry.manifest:
+                manifest["uid"] = entry.manifest
+            return [manifest], ["manifest"]
         case KeyEvent():
             what = entry.action.partition("-")[0]
             if what in ("kek", "epoch"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -129,6 +129,19 @@ def check(path: Path, *, ocr: bool = True, progress: Callable[[int], object] | N
 def check_page(page: Page, *, ocr: bool = True) -> PageReport:
     """Audit one page."""
     found = codes.read(page.image)
+    texts, why = _texts(page, _lie([code.box for code in found if code.kind not in _AREAL]), ocr=ocr)
+    return judge_page(page, found, texts, why)
+
+
+def judge_page(page: Page, found: Sequence[codes.Code], texts: Mapping[str, Sequence[Line]], why: str) -> PageReport:
+    """What the codes and the texts of a page break, these being read already.
+
+    Args:
+        page: the page; its picture is not looked at.
+        found: its codes.
+        texts: its lines by where they are from: "text layer", "OCR".
+        why: why the texts may not be all; empty when they are.
+    """
     said: list[Said] = []
     seen: list[CodeSeen] = []
     public: list[str] = []
@@ -148,7 +161,6 @@ def check_page(page: Page, *, ocr: bool = True) -> PageReport:
             remarks.append(remark_of("code.station", place, code.text))
         if not number:
             said.append(place)
-    texts, why = _texts(page, _lie([code.box for code in found if code.kind not in _AREAL]), ocr=ocr)
     read = [line for one in texts.values() for line in one]
     if public and not any(code.says == "waybill number" and code.kind == "Code128" for code in seen):
         kind = next(code.kind for code in seen if code.says == "waybill number")

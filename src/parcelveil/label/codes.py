@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 Bits = npt.NDArray[np.bool_]
 
-#: Larger pictures are not searched.
+#: Larger pictures are not searched, nor longer ones, which zxing-cpp refuses.
 MOST_PIXELS = 120_000_000
+LONGEST = 65_535
 _HALF, _DOUBLE = 4_000_000, 6_000_000
 
 
 class Code(NamedTuple):
-    """One code that was read: its kind as zxing-cpp names it, what it says, and the pixels it spans."""
+    """One code that was read: its kind as zxing-cpp names it, what it says, the pixels it spans, and how it lies."""
 
     kind: str
     text: str
     box: tuple[float, float, float, float]  # left, top, right, bottom
+    turn: int = 0  # degrees, clockwise, by which the code lies turned: -180 to 180
 
 
 def _zxing() -> ModuleType:
@@ -80,7 +82,7 @@ def read(image: npt.NDArray[np.uint8], *, fast: bool = False) -> list[Code]:
     ``fast`` looks for our three kinds in upright dark-on-light pictures only, as our own pages are. Otherwise every
     kind is looked for, in any direction, and, when nothing is found, at twice and at half the size.
     """
-    if image.ndim != 2 or not image.size or image.size > MOST_PIXELS:
+    if image.ndim != 2 or not image.size or image.size > MOST_PIXELS or max(image.shape) > LONGEST:
         return []
     zxing = _zxing()
     image = np.ascontiguousarray(image)
@@ -90,7 +92,7 @@ def read(image: npt.NDArray[np.uint8], *, fast: bool = False) -> list[Code]:
         half = zxing.Binarizer.FixedThreshold  # as a printer sees it: a dot is black or white
         return _codes(zxing.read_barcodes(image, formats=kinds, binarizer=half, **options))
     found = _codes(zxing.read_barcodes(image))
-    if not found and image.size <= _DOUBLE:
+    if not found and image.size <= _DOUBLE and 2 * max(image.shape) <= LONGEST:
         larger = _codes(zxing.read_barcodes(np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)))
         found = [code._replace(box=_scaled(code.box, 0.5)) for code in larger]
     if not found and image.size > _HALF:
@@ -104,7 +106,7 @@ def _scaled(box: tuple[float, float, float, float], by: float) -> tuple[float, f
 
 
 def _codes(found: list[Any]) -> list[Code]:
-    return [Code(code.format.name, code.text, _box(code.position)) for code in found]
+    return [Code(code.format.name, code.text, _box(code.position), code.orientation) for code in found]
 
 
 def _box(position: Any) -> tuple[float, float, float, float]:

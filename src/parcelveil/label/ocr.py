@@ -13,9 +13,13 @@ digits that show and not the stars.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,14 +31,23 @@ from parcelveil.label.pages import Box
 _MODELS = {"Det": "*_det_*.onnx", "Cls": "*_cls_*.onnx", "Rec": "*_rec_*.onnx"}
 #: Lines of which the model itself is not sure say nothing.
 LEAST_CONFIDENCE = 0.5
+#: Pictures are made this long before they are read, if they are longer: pixels.
+LONGEST = 2000
+#: Narrower pictures get a margin: the detector makes the shorter side 736 pixels long, whatever the longer one becomes.
+_NARROW = 4
+#: So much of a character's width, more than between most of a line's characters, is a blank.
+_GAP = 0.8
+#: The reader keeps what it is told in itself: one picture at a time.
+_ONE_AT_A_TIME = Lock()
 
 
 class ReadLine(NamedTuple):
-    """A line that was read, the pixels it spans, and how sure the model is (0 to 1)."""
+    """A line that was read, the pixels it spans, how sure the model is (0 to 1), and how far the line runs downhill."""
 
     text: str
     box: Box
     confidence: float
+    slope: float = 0.0  # radians; positive where its end lies lower than its beginning
 
 
 def available() -> bool:
@@ -66,15 +79,39 @@ def _reader() -> Any:
     return RapidOCR(params={**paths, "Global.log_level": "critical", "Global.text_score": LEAST_CONFIDENCE})
 
 
-def read_text(image: npt.NDArray[np.uint8]) -> list[ReadLine]:
-    """The lines of text in a gray picture, shape (height, width), from top to bottom. Raises DependencyError."""
-    found = _reader()(np.repeat(image[:, :, None], 3, axis=2))
+def read_text(
+    image: npt.NDArray[np.uint8], *, longest: int = LONGEST, upright: bool = False, blanks: bool = False
+) -> list[ReadLine]:
+    """The lines of text in a gray picture, shape (height, width), from top to bottom. Raises DependencyError.
+
+    Args:
+        image: the picture.
+        longest: a picture whose longer side has more pixels is made smaller first.
+        upright: the picture stands upright. Otherwise each line that seems to stand on its head is turned round, and
+            one in some hundred that does not.
+        blanks: put a blank where the gap between two letters or digits is wide and the model saw none.
+    """
+    height, width = image.shape
+    least = -(-max(height, width) // _NARROW)
+    if min(height, width) < least:
+        margin = ((0, max(0, least - height)), (0, max(0, least - width)))
+        image = np.pad(image, margin, constant_values=255)
+    reader = _reader()
+    with _ONE_AT_A_TIME:
+        reader.max_side_len = longest
+        reader.return_single_char_box = blanks
+        colours = np.repeat(image[:, :, None], 3, axis=2)
+        found = reader(colours, use_det=True, use_cls=not upright, return_word_box=blanks)
     if found.boxes is None or not found.txts:
         return []
     lines = []
-    for corners, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True):
+    texts = _spaced(found.txts, found.word_results) if blanks else found.txts
+    for corners, text, confidence in zip(found.boxes, texts, found.scores, strict=True):
         (left, top), (right, bottom) = np.min(corners, axis=0), np.max(corners, axis=0)
-        lines.append(ReadLine(text, (float(left), float(top), float(right), float(bottom)), float(confidence)))
+        along = (corners[1] - corners[0]) + (corners[2] - corners[3])
+        slope = math.atan2(float(along[1]), float(along[0]))
+        box = (float(left), float(top), float(right), float(bottom))
+        lines.append(ReadLine(text, box, float(confidence), slope))
     return lines
 
 
@@ -88,6 +125,68 @@ def read_turned(image: npt.NDArray[np.uint8]) -> list[ReadLine]:
     right = [_moved(line, lambda x, y: (y, height - x)) for line in read_text(np.ascontiguousarray(np.rot90(image, 3)))]
     most = max(map(_said, (left, right)))
     return min((lines for lines in (left, right) if _said(lines) >= 0.9 * most), key=len)
+
+
+def _spaced(texts: Sequence[str], words: Sequence[Sequence[tuple[str, float, Any]]]) -> list[str]:
+    """The texts with the blanks that the model left out, by the places of their characters."""
+    left = iter(words)
+    chars = next(left, ())
+    spaced = []
+    for text in texts:
+        # Lines without places are left out of them.
+        if "".join(char for char, _, _ in chars).replace(" ", "") == text.replace(" ", "") != "":
+            spaced.append(_with_blanks(text, [(box[0][0], box[1][0]) for char, _, box in chars if char.strip()]))
+            chars = next(left, ())
+        else:
+            spaced.append(text)
+    return spaced
+
+
+def _with_blanks(text: str, spans: Sequence[tuple[float, float]]) -> str:
+    """``text`` with a blank in each gap nearly as wide as a letter between two letters or digits.
+
+    >>> _with_blanks("ab12", [(0, 9), (10, 19), (29, 38), (39, 48)])
+    'ab 12'
+    """
+    if len(spans) < 3 or len(spans) != len(text.replace(" ", "")):
+        return text
+    gaps = [after[0] - before[1] for before, after in pairwise(spans)]
+    least = median(gaps) + _GAP * median(right - left for left, right in spans)
+    result = text[:1]
+    place = 0
+    for before, char in pairwise(text):
+        if before != " " != char:
+            wide = gaps[place] > least
+            result += (
+                " " if wide and before.isascii() and char.isascii() and before.isalnum() and char.isalnum() else ""
+            )
+        place += char != " "
+        result += char
+    return result
+
+
+def upside_down(image: npt.NDArray[np.uint8], lines: Sequence[ReadLine]) -> bool:
+    """Whether the picture that ``lines`` were read from stands on its head.
+
+    :func:`read_text` turns such lines round by itself, without a word. So the longest ones are read both ways once
+    more, each without that help.
+    """
+    upright = turned = 0.0
+    for line in sorted(lines, key=lambda one: one.box[0] - one.box[2])[:3]:
+        left, top, right, bottom = (max(0, round(side)) for side in line.box)
+        crop = image[top:bottom, left:right]
+        if min(crop.shape) >= 4:
+            upright += _sure(crop)
+            turned += _sure(crop[::-1, ::-1])
+    return turned > upright
+
+
+def _sure(line: npt.NDArray[np.uint8]) -> float:
+    """How surely a picture of one line is read as it stands."""
+    reader = _reader()
+    with _ONE_AT_A_TIME:
+        found = reader(np.repeat(line[:, :, None], 3, axis=2), use_det=False, use_cls=False, return_word_box=False)
+    return sum(float(score) for score in found.scores or ())
 
 
 def _said(lines: list[ReadLine]) -> float:

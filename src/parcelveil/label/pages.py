@@ -7,7 +7,7 @@
         page.lines                        # [Line('收 李** 138******78', (31.0, 402.5, 512.0, 447.1)), ...], pixels
     metadata(Path("labels.pdf"))          # {'Title': ..., 'XMP': ..., 'page 1, comment': ..., 'attachment a.csv': ...}
 
-One page is held at a time. A file may be hostile: its size, the size of its pages and the length of its texts are
+What is held in memory, like a member of an archive, is given as bytes. One page is held at a time. A file may be hostile: its size, the size of its pages and the length of its texts are
 bounded, and what cannot be read is one InputError. PDFium and Pillow do the reading. The text layer of a PDF is all
 text that its pages hold, invisible and off the page too; older states of a PDF that was changed by appending are not
 looked at, and neither is text that was drawn as curves.
@@ -16,6 +16,7 @@ looked at, and neither is text that was drawn as curves.
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import re
 import warnings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Image = npt.NDArray[np.uint8]
+Source = Path | bytes
 
 #: PDF pages are drawn at this, and larger ones down to what a label printer has.
 DPI, LEAST_DPI = 300, 203
@@ -70,30 +72,30 @@ class Page(NamedTuple):
     pictured: bool
 
 
-def open_pages(path: Path) -> Iterator[Page]:
+def open_pages(path: Source) -> Iterator[Page]:
     """The pages of a PDF, PNG, JPEG, BMP, GIF, TIFF or WebP. Raises InputError, DependencyError."""
-    if _is_pdf(path):
+    if is_pdf(path):
         with _pdf(path) as document:
             if not len(document):
-                raise InputError("{file} has no pages", hint="check the file", file=path.name)
+                raise InputError("{file} has no pages", hint="check the file", file=_name(path))
             for place in range(len(document)):
-                yield _pdf_page(document, place, path.name)
+                yield _pdf_page(document, place, _name(path))
     else:
         with _picture(path) as picture:
             for place in range(getattr(picture, "n_frames", 1)):
-                yield _frame(picture, place, path.name)
+                yield _frame(picture, place, _name(path))
 
 
-def count_pages(path: Path) -> int:
+def count_pages(path: Source) -> int:
     """How many pages :func:`open_pages` will give."""
-    if _is_pdf(path):
+    if is_pdf(path):
         with _pdf(path) as document:
             return len(document)
     with _picture(path) as picture:
         return int(getattr(picture, "n_frames", 1))
 
 
-def metadata(path: Path) -> dict[str, str]:
+def metadata(path: Source) -> dict[str, str]:
     """What the file says beside its pages, by name: information, XMP, comments, form fields, links, attachments, EXIF."""
     found: dict[str, str] = {}
 
@@ -106,7 +108,7 @@ def metadata(path: Path) -> dict[str, str]:
                 key = f"{name} ({again})"
             found[key] = text
 
-    if _is_pdf(path):
+    if is_pdf(path):
         with _pdf(path) as document:
             for name, text in document.get_metadata_dict(skip_empty=True).items():
                 put(name, text)
@@ -121,20 +123,29 @@ def metadata(path: Path) -> dict[str, str]:
     return found
 
 
-def _is_pdf(path: Path) -> bool:
+def _name(path: Source) -> str:
+    return "this picture" if isinstance(path, bytes) else path.name
+
+
+def is_pdf(path: Source) -> bool:
+    """Whether a file begins as a PDF. Raises InputError when it is empty, too large or cannot be read."""
+    name = _name(path)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise InputError("{file} is a folder", hint="name a file in it", file=path.name)
-        with path.open("rb") as file:
-            head = file.read(1024)
+        if isinstance(path, bytes):
+            size, head = len(path), path[:1024]
+        elif path.is_dir():
+            raise InputError("{file} is a folder", hint="name a file in it", file=name)
+        else:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                head = file.read(1024)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else type(error).__name__
-        raise InputError("{file} cannot be read: {why}", file=path.name, why=why) from None
+        raise InputError("{file} cannot be read: {why}", file=name, why=why) from None
     if not head:
-        raise InputError("{file} is empty", hint="check the file", file=path.name)
+        raise InputError("{file} is empty", hint="check the file", file=name)
     if size > LARGEST_FILE:
-        raise InputError("{file} is larger than 1 GiB", hint="split it", file=path.name)
+        raise InputError("{file} is larger than 1 GiB", hint="split it", file=name)
     return b"%PDF-" in head
 
 
@@ -151,16 +162,16 @@ def _pdfium() -> ModuleType:
 
 
 @contextmanager
-def _pdf(path: Path) -> Iterator[Any]:
+def _pdf(path: Source) -> Iterator[Any]:
     pdfium = _pdfium()
     try:
         document = pdfium.PdfDocument(path)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", 0) == _PASSWORD:
             raise InputError(
-                "{file} is encrypted with a password", hint="save it without one, and check again", file=path.name
+                "{file} is encrypted with a password", hint="save it without one, and check again", file=_name(path)
             ) from None
-        raise InputError("{file} is a damaged PDF", hint="export it once more", file=path.name) from None
+        raise InputError("{file} is a damaged PDF", hint="export it once more", file=_name(path)) from None
     try:
         yield document
     finally:
@@ -308,7 +319,7 @@ def _string(read: Any, thing: Any, key: bytes) -> str:
 
 
 @contextmanager
-def _picture(path: Path) -> Iterator[Any]:
+def _picture(path: Source) -> Iterator[Any]:
     try:
         import PIL
         import PIL.Image
@@ -317,15 +328,15 @@ def _picture(path: Path) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(path, formats=_FORMATS)
+            picture = PIL.Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=_FORMATS)
     except PIL.UnidentifiedImageError:
         raise InputError(
-            "{file} is no PDF and no picture", hint="give a PDF, PNG, JPEG, BMP, GIF, TIFF or WebP", file=path.name
+            "{file} is no PDF and no picture", hint="give a PDF, PNG, JPEG, BMP, GIF, TIFF or WebP", file=_name(path)
         ) from None
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
-        raise _too_large(path.name) from None
+        raise _too_large(_name(path)) from None
     except Exception:  # noqa: BLE001  its readers raise anything for files made to harm
-        raise InputError("{file} is a damaged picture", hint="export it once more", file=path.name) from None
+        raise InputError("{file} is a damaged picture", hint="export it once more", file=_name(path)) from None
     with picture:
         yield picture
 

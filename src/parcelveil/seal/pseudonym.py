@@ -76,6 +76,10 @@ class PseudonymKey:
         """The pseudonym of each value: ``fixed_size_binary[16]``, null where the value is null."""
         return once_each(values, lambda distinct: self.exact(normalised(distinct, kind), kind))
 
+    def at(self, values: pa.Array, kind: str, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Pseudonyms of the values at ``index`` of an array without nulls, normalised already: ``(n, 16)``."""
+        return self._mac(kind).column(values, index)
+
     def exact(self, values: pa.Array, kind: str) -> pa.Array:
         """Like :meth:`pseudonyms`, for values that are normalised already."""
         present = values.drop_null() if values.null_count else values

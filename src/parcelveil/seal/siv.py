@@ -122,16 +122,17 @@ class Cmac:
             state = self._aes.blocks(state)
         return state
 
-    def column(self, values: pa.Array) -> Bytes2D:
-        """CMAC of each value of a string or binary Arrow array without nulls: shape ``(n, 16)``."""
+    def column(self, values: pa.Array, index: npt.NDArray[np.int64] | None = None) -> Bytes2D:
+        """CMAC of each value (or of those at ``index``) of a string or binary Arrow array without nulls: ``(n, 16)``."""
         offsets, data = buffers(values)
-        sizes = np.maximum(1, np.diff(offsets) + (BLOCK - 1) >> 4)
+        index = np.arange(len(values)) if index is None else index
+        sizes = np.maximum(1, offsets[index + 1] - offsets[index] + (BLOCK - 1) >> 4)
         if len(sizes) and sizes.min() == sizes.max():
-            return self._column_part(offsets, data, np.arange(len(sizes)), int(sizes[0]))
+            return self._column_part(offsets, data, index, int(sizes[0]))
         out = np.empty((len(sizes), BLOCK), dtype=np.uint8)
-        for size in np.unique(sizes):
-            index = np.flatnonzero(sizes == size)
-            out[index] = self._column_part(offsets, data, index, int(size))
+        for size in np.flatnonzero(np.bincount(sizes)):
+            part = np.flatnonzero(sizes == size)
+            out[part] = self._column_part(offsets, data, index[part], int(size))
         return out
 
     def _column_part(

@@ -1,0 +1,199 @@
+"""Fits the weights of the rules on made documents, and writes them into src/parcelveil/scan/rules/*.toml.
+
+    python bench/scan_fit.py            # shows what would change
+    python bench/scan_fit.py --write    # and writes it: only the lines `weights = …` change
+
+Every candidate of a rule in the documents of the world ``tuning`` (tests/scan/accuracy) is an example: what was seen
+around it are its features (a cue, a word against, …), and it is true when a value of that kind and state lies there. A
+logistic regression of its own for each rule gives log-odds, so confidence is a share of such candidates that are right.
+
+The mixture of documents is the prior. It is chosen: by bytes, half are files in which somebody is found (an outlet's
+spreadsheets, dumps, logs, chats, letters) and half are innocent ones full of near misses (metrics, catalogues, hashes,
+positions, source code). Among the former are tables, JSON, logs, SQL and plain lines of one kind each, so that rare kinds
+have examples. Who scans nothing but
+logs of machines will find the confidences of bare numbers too high; a cue or a column's name outweighs the mixture.
+
+Weights are pulled to those that stand in the file (a normal prior of deviation SPREAD for each): what the documents do
+not show stays as it is, and data that can be separated gives finite weights. Weights have limits, and none changes its
+sign: a cue never speaks against, a word against never for.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from bisect import bisect_right
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "scan"))
+
+from accuracy.world import CONTEXTS, Made, Truth, alone, documents, fields, kinds, placed
+
+from parcelveil.scan.context import FEATURES
+from parcelveil.scan.engine import Scanner
+from parcelveil.scan.folding import fold
+from parcelveil.scan.rules import FOLDER, Rule, Weights, load
+
+#: Standard deviation of a weight around the one in the file, in log-odds.
+SPREAD = 1.5
+#: No base beyond it: never surer of a bare value than 0.9975. A circumstance may have to outweigh base and another.
+LIMIT, LIMIT_ADDED = 6.0, 10.0
+SEEDS = range(3)
+#: Lines of each kind that stand alone, and as many glued into Chinese.
+LINES = 40
+NAMES = ("base", *FEATURES)
+#: Which way a feature may speak: 1 for, -1 against, 0 both.
+SIGNS = {"base": 0, "weak": -1, "cue": 1, "against": -1, "joined": -1, "column": 1, "other": -1}
+
+Floats = npt.NDArray[np.float64]
+
+
+class Examples(NamedTuple):
+    """Of one rule: features (n, 6) and whether it is true (n)."""
+
+    seen: Floats
+    true: Floats
+
+
+def training() -> list[Made]:
+    """The documents that are fitted on; innocent ones again until they are half of the bytes."""
+    made: list[Made] = []
+    for seed in SEEDS:
+        made += documents("tuning", seed)
+    peopled = [one for one in made if any(not truth.optional for truth in one.truths)]
+    innocent = [one for one in made if one not in peopled]
+    for kind in kinds("tuning"):
+        peopled += [alone("tuning", kind, LINES), alone("tuning", kind, LINES, wrapped=True, seed=1)]
+    for slot in fields("tuning"):
+        peopled += [placed("tuning", slot, context, LINES // 2) for context in CONTEXTS]
+    want, seed = sum(len(one.data) for one in peopled), max(SEEDS) + 1
+    while sum(len(one.data) for one in innocent) < want:
+        names = {one.name for one in innocent}
+        innocent += [one for one in documents("tuning", seed) if one.name in names]
+        seed += 1
+    return peopled + innocent
+
+
+def labelled(scanner: Scanner, rules: list[Rule], made: list[Made]) -> list[Examples]:
+    """The candidates of each rule, and which are true. Optional ones are left out, and those that need a cue without one."""
+    seen: list[list[Floats]] = [[] for _ in rules]
+    true: list[list[float]] = [[] for _ in rules]
+    for one in made:
+        folded = fold(np.frombuffer(one.data, np.uint8))
+        batch = scanner.candidates(bytes(folded.data), one.format)
+        places = np.array([[t.start, t.end, t.start + t.lead] for t in one.truths], np.int64).reshape(-1, 3)
+        start, end, core = (folded.folded(np.ascontiguousarray(column)) for column in places.T)
+        at_end: dict[int, list[tuple[Truth, int, int]]] = {}
+        for truth, a, b, c in zip(one.truths, start.tolist(), end.tolist(), core.tolist(), strict=True):
+            at_end.setdefault(b, []).append((truth, a, c))
+        spans = sorted((a, b) for a, b in zip(start.tolist(), end.tolist(), strict=True))
+
+        def around(position: int, spans: list[tuple[int, int]] = spans) -> list[tuple[int, int]]:
+            """The values that begin last before a position: two, for optional ones may lie on others."""
+            place = bisect_right(spans, (position, 1 << 60))
+            return spans[max(0, place - 2) : place]
+
+        features = np.column_stack([batch.column(name).to_numpy() for name in FEATURES]).astype(np.float64)
+        columns = (batch.column(name).to_pylist() for name in ("rule", "start", "end"))
+        for place, (rule, low, high) in enumerate(zip(*columns, strict=True)):
+            own = rules[rule]
+            row = features[place]
+            if own.kind in one.optional or (own.needs_cue and not row[1] and not row[4]):
+                continue
+            fits = [
+                truth
+                for truth, a, c in at_end.get(high, ())
+                if truth.kind == own.kind and truth.state == own.state and low in (a, c)
+            ]
+            # What lies inside a longer value of another kind is not told where that is found: no example either way.
+            inside = any(a <= low and high <= b and b - a > high - low for a, b in around(low))
+            if not any(truth.optional for truth in fits) and (fits or not inside):
+                seen[rule].append(row)
+                true[rule].append(float(bool(fits)))
+    return [Examples(np.array(x).reshape(-1, len(FEATURES)), np.array(y)) for x, y in zip(seen, true, strict=True)]
+
+
+def fitted(examples: Examples, prior: Weights) -> Weights:
+    """The most probable weights: Newton's method on penalised log-likelihood, with bounds kept by projection."""
+    center = np.array([getattr(prior, name) for name in NAMES])
+    most = np.array([LIMIT if name == "base" else LIMIT_ADDED for name in NAMES])
+    low = np.where([SIGNS[name] > 0 for name in NAMES], 0.0, -most)
+    high = np.where([SIGNS[name] < 0 for name in NAMES], 0.0, most)
+    center = np.clip(center, low, high)
+    x = np.column_stack([np.ones(len(examples.true)), examples.seen])
+    weights = center.copy()
+    for _ in range(200):
+        odds = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        slope = x.T @ (odds - examples.true) + (weights - center) / SPREAD**2
+        # A weight at its bound that would go beyond it is held there.
+        free = ~(((weights <= low) & (slope > 0)) | ((weights >= high) & (slope < 0)))
+        if not free.any() or np.abs(slope[free]).max() < 1e-6:
+            break
+        curve = x.T @ (x * (odds * (1 - odds))[:, None]) + np.eye(len(NAMES)) / SPREAD**2
+        step = np.zeros(len(NAMES))
+        step[free] = np.linalg.solve(curve[np.ix_(free, free)], slope[free])
+        weights = np.clip(weights - step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-9)), low, high)
+    return Weights(**{name: round(float(value), 2) for name, value in zip(NAMES, weights, strict=True)})
+
+
+def error(examples: Examples, weights: Weights) -> float:
+    """Log-loss a candidate, in bits."""
+    x = np.column_stack([np.ones(len(examples.true)), examples.seen])
+    odds = x @ np.array([getattr(weights, name) for name in NAMES])
+    return float(np.mean(np.logaddexp(0, np.where(examples.true > 0, -odds, odds)))) / np.log(2)
+
+
+def line_of(weights: Weights) -> str:
+    """As it stands in a file of rules."""
+    return "weights = { " + ", ".join(f"{name} = {getattr(weights, name)}" for name in NAMES) + " }"
+
+
+def rewritten(text: str, weights: list[Weights | None]) -> str:
+    """A file of rules with other weights for its rules, in order; None leaves a rule as it is."""
+    head, *blocks = re.split(r"(?m)^(?=\[\[rule\]\]\s*$)", text)
+    if len(blocks) != len(weights):
+        raise ValueError("a rule is not written as a table of its own")
+    for place, (block, own) in enumerate(zip(blocks, weights, strict=True)):
+        if own is None:
+            continue
+        if re.search(r"(?m)^weights = \{.*\}$", block):
+            blocks[place] = re.sub(r"(?m)^weights = \{.*\}$", line_of(own), block, count=1)
+        else:
+            blocks[place] = re.sub(r"(?m)^(zh = .*)$", rf"\1\n{line_of(own)}", block, count=1)
+    return head + "".join(blocks)
+
+
+def main() -> None:
+    """Fit, show, and write if asked to."""
+    scanner = Scanner.default(names=False)
+    rules = scanner.detector.patterned
+    examples = labelled(scanner, rules, training())
+    found: dict[tuple[str, str, tuple[str, ...]], Weights] = {}
+    print("| rule | state | candidates | true | log-loss before | after | weights |\n|---|---|---|---|---|---|---|")
+    for rule, own in zip(rules, examples, strict=True):
+        if not len(own.true):
+            print(f"| {rule.kind} | {rule.state} | 0 | | | | as they are |")
+            continue
+        best = fitted(own, rule.weights)
+        found[rule.kind, rule.state, tuple(rule.patterns)] = best
+        print(
+            f"| {rule.kind} | {rule.state} | {len(own.true):,} | {own.true.mean():.3f} | {error(own, rule.weights):.4f} "
+            f"| {error(own, best):.4f} | {line_of(best)[12:-2]} |"
+        )
+    if "--write" in sys.argv:
+        for path in sorted(FOLDER.glob("*.toml")):
+            own_rules = load(path).rule
+            weights = [found.get((rule.kind, rule.state, tuple(rule.patterns))) for rule in own_rules]
+            old = path.read_text("utf-8")
+            new = rewritten(old, weights)
+            if new != old:
+                path.write_text(new, "utf-8")
+                load(path)
+
+
+if __name__ == "__main__":
+    main()
