@@ -37,7 +37,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 OWNERS = {
     "python_calamine": {"adapt/read_xlsx.py"},
     "xlsxwriter": {"adapt/write_xlsx.py", "simulate/leak_files.py"},
-    "phonenumbers": {"intake/phone.py", "intake/cells.py"},
+    "phonenumbers": {"intake/phone.py", "intake/cells.py", "scan/contact_checks.py"},
     "numba": {"seal/passes.py"},
     "sqlite3": {
         "adapt/store_sqlite.py",

@@ -104,7 +104,9 @@ def test_a_text_cut_at_a_line_is_the_sum_of_its_parts() -> None:
 
 
 def test_neighbouring_values_do_not_fuse() -> None:
-    batch = pa.RecordBatch.from_pydict({"a": ["13812345678", "13912345678", "1101011990", "03074514", "1381234", "5678"]})
+    batch = pa.RecordBatch.from_pydict(
+        {"a": ["13812345678", "13912345678", "1101011990", "03074514", "1381234", "5678"]}
+    )
     found = scanner().scan_batch(batch)
     strong = [row for row in found.to_pylist() if row["confidence"] > 0.5]
     assert [(row["kind"], row["row"], row["start"], row["end"]) for row in strong] == [
@@ -121,7 +123,14 @@ def test_cells_are_scanned_as_if_each_were_alone(cells: list[str | None]) -> Non
     offsets, data = __import__("parcelveil.seal.passes", fromlist=["buffers"]).buffers(batch["x"])
     starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
     together = rules.in_cells(data, starts, ends, "")
-    mine = sorted(zip(together.cell.tolist(), (together.start - starts[together.cell]).tolist(), together.rule.tolist()))
+    mine = sorted(
+        zip(
+            together.cell.tolist(),
+            (together.start - starts[together.cell]).tolist(),
+            together.rule.tolist(),
+            strict=True,
+        )
+    )
     alone = []
     for place, cell in enumerate(cells):
         raw = (cell or "").encode()
@@ -160,7 +169,9 @@ def test_spans_are_bytes_of_the_file(encoding: str) -> None:
     raw = text.encode(encoding)
     chunks = [text.encode()[i : i + 999] for i in range(0, len(text.encode()), 999)]
     document = Document(Place("f"), "text", "text", iter(chunks), encoding=encoding)
-    found = [row for batch in scanner(16_384).scan(document) for row in batch.to_pylist() if row["kind"] == "phone.mobile"]
+    found = [
+        row for batch in scanner(16_384).scan(document) for row in batch.to_pylist() if row["kind"] == "phone.mobile"
+    ]
     assert len(found) == 400
     plain = {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
     for row in found:
@@ -169,7 +180,9 @@ def test_spans_are_bytes_of_the_file(encoding: str) -> None:
 
 
 def test_the_quick_pass_agrees_with_the_whole_one() -> None:
-    data = np.frombuffer(long_text(3, 80_000).decode().translate({ord(c): None for c in "３８１２４５６７"}).encode(), np.uint8)
+    data = np.frombuffer(
+        long_text(3, 80_000).decode().translate({ord(c): None for c in "３８１２４５６７"}).encode(), np.uint8
+    )
     quick = scanner().core(data)
     found = {(int(s), int(e)) for s, e, r in zip(quick.start, quick.end, quick.rule, strict=True) if r == 3}
     emails = [i for i, rule in enumerate(detector().patterned) if rule.check == "email"]

@@ -41,11 +41,11 @@ def _cell(value: object) -> str:
     return plain(" ".join(value) if isinstance(value, list | tuple) else str(value))
 
 
-def fitted(header: list[str], rows: list[list[str]]) -> str:
+def fitted(header: list[str], rows: list[list[str]], width: int = WIDTH) -> str:
     """A table, or, where that would be too wide, a block of lines a row: its first cell, and the others under it."""
     cells = [[plain(cell) for cell in row] for row in rows]
     text = table(header, cells)
-    if len(header) < 3 or max(map(_width, text.splitlines())) <= WIDTH:
+    if len(header) < 3 or max(map(columns_of, text.splitlines())) <= width:
         return text
     blocks = [
         table([header[0], row[0]], [[h, c] for h, c in zip(header[1:], row[1:], strict=True) if c]) for row in cells
@@ -53,11 +53,18 @@ def fitted(header: list[str], rows: list[list[str]]) -> str:
     return "\n\n".join(blocks)
 
 
-def _width(line: str) -> int:
+def columns_of(line: str) -> int:
     """Columns that a line takes on a terminal."""
     import unicodedata
 
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def terminal_width() -> int:
+    """Columns that the terminal has, or COLUMNS says; :data:`WIDTH` where there is none, and never more."""
+    import shutil
+
+    return max(40, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def wrapped(text: str, first: str = "", rest: str = "") -> str:

@@ -110,12 +110,12 @@ class Progress:
             self._task = self._bar.add_task(label, total=total, rate="")
             self._bar.start()
 
-    def advance(self, rows: int) -> None:
-        """``rows`` so far."""
+    def advance(self, rows: int, said: Callable[[float], str] | None = None) -> None:
+        """``rows`` so far; ``said`` makes the words for what is no rows, from the seconds so far."""
         now = time.monotonic()
         if self._bar is not None and now - self._last > 0.1:
             self._last = now
-            rate = f"{rows:,} rows, {rows / (now - self._started):,.0f}/s"
+            rate = said(now - self._started) if said else f"{rows:,} rows, {rows / (now - self._started):,.0f}/s"
             self._bar.update(self._task, completed=self._position(), rate=rate)
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ Floats = npt.NDArray[np.float64]
 KNOWN, BRIEF, KNOWN_TOWN, NUMBERED, HIDDEN = 16, 17, 18, 19, 20
 COUNTS = 21
 #: Log-odds: what a chain has to begin with, what each component adds (the first ones of a kind, up to `MOST`).
-BASE, NO_DOOR, AT_A_CUE, BESIDE_A_PHONE = -3.4, -2.2, 2.5, 1.6
+BASE, NO_DOOR, AT_A_CUE, BESIDE_A_PHONE = -3.4, -2.2, 3.5, 1.6
 #: A province, a town by themselves are no address.
 AREAS_ONLY = -20.0
 WEIGHTS = np.array(
@@ -231,7 +231,9 @@ def addresses_in(
                     if at + 1 < count and may_begin(words, points[at], points[at + 1]):
                         meaning, length = word_at(words, points, at, count, wanted)
                     if length and meaning & (AREA | TOWN) and not (meaning & PLACE and chain >= 0):
-                        if not (meaning & SHORT and _short_is_road(points, at + length, count, chars, words)):
+                        # Behind a road, 东方 and 安康 are names of estates, not towns.
+                        brief = meaning & SHORT and not meaning & TOWN
+                        if not (brief and (rank >= C_TOWN or _short_is_road(points, at + length, count, chars, words))):
                             kind = C_TOWN if meaning & TOWN and not meaning & AREA else C_AREA
                             known = KNOWN_TOWN if kind == C_TOWN else BRIEF if meaning & SHORT else KNOWN
                             size, begins = length, True

@@ -45,8 +45,9 @@ from parcelveil.scan.places import portable
 
 MARK = b"parcelveil:allow"
 _KINDS = re.compile(rb"=([A-Za-z0-9_.,]{1,256})")
-#: Bytes to each side of a finding in which its line's comment must stand: a line may have gigabytes.
-REACH = 4_096
+#: Bytes to each side of a finding in which its line's comment must stand: a line may have gigabytes. With the kinds that
+#: a comment names it is less than what the scanner sees around a block, so blocks make no difference.
+REACH = 3_072
 EVERY: frozenset[str] = frozenset()
 
 

@@ -190,7 +190,7 @@ def _newlines(data: Bytes, low: int, high: int) -> int:
         few = np.uint8(0)
         for i in range(128):
             few += np.uint8(data[place + np.uint64(i)] == np.uint8(10))
-        count += np.int64(few)
+        count += np.int64(few)  # type: ignore[assignment]
         place += step
     while place < np.uint64(high):
         count += data[place] == 10

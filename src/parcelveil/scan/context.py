@@ -14,13 +14,13 @@ nearer one wins, and of two that end at one place the longer: 订单号, not 单
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from parcelveil.errors import InputError
-from parcelveil.scan.kernel import Found, is_word
+from parcelveil.scan.kernel import Found, is_word, signed
 from parcelveil.scan.rules import Rule
 from parcelveil.seal.passes import compiled
 
@@ -126,9 +126,7 @@ def _automaton(texts: Sequence[bytes]) -> Words:
             own[one] = target
             queue.append(target)
         table[state] = own
-    return Words(
-        classes, table.reshape(-1), width, np.array(depth, np.uint8), np.array(ends, np.int32), shorter
-    )
+    return Words(classes, table.reshape(-1), width, np.array(depth, np.uint8), np.array(ends, np.int32), shorter)
 
 
 def weights_of(rules: Sequence[Rule]) -> npt.NDArray[np.float32]:
@@ -197,7 +195,7 @@ def judge(
                 break  # no longer word ends there
             at = state
             while at:
-                known = np.int64(back_word[at])
+                known = signed(back_word[at])
                 if (
                     known >= 0
                     and relation[known, rule]
@@ -218,7 +216,7 @@ def judge(
                 place += one
                 at = state
                 while at:
-                    known = np.int64(ends[at])
+                    known = signed(ends[at])
                     if (
                         known >= 0
                         and relation[known, rule] == CUE
@@ -246,17 +244,18 @@ def judge(
 
 
 @compiled
-def _whole(data: Bytes, first: np.uint64, size: np.uint64, length: int, latin: int) -> bool:
+def _whole(data: Bytes, first: Any, size: Any, length: int, latin: int) -> bool:
     """Whether the word of ``length`` bytes that begins at ``first`` is a word there, where it is one of letters."""
+    # A border inside of a name: aB, as in userPhone. Capitals in a row are one word: VALUES does not begin with v.
     behind = first + np.uint64(length)
     if latin & 1 and first > 0:
         before, own = data[first - np.uint64(1)], data[first]
         if is_word(before) and not 48 <= before <= 57 and not (97 <= before <= 122 and own <= 90):
             return False
     if latin & 2 and behind < size:
-        after = data[behind]
+        after, last = data[behind], data[behind - np.uint64(1)]
         plural = after == 115 and not (behind + np.uint64(1) < size and is_word(data[behind + np.uint64(1)]))
-        if 97 <= after <= 122 and not plural:
+        if (97 <= after <= 122 and not plural) or (65 <= after <= 90 and last <= 90):
             return False
     return True
 
@@ -266,7 +265,8 @@ def standing(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], score: np
     """Which of overlapping candidates stand: 1, else 0. Candidates are sorted by start.
 
     One falls when a better one overlaps it; what only fell to a fallen one stands again, once. So whether a candidate
-    stands depends on its near surroundings only. Better: higher odds, then longer, then earlier.
+    stands depends on its near surroundings only. Better: what is likely and holds the other wholly,
+    then higher odds, then longer, then earlier.
     """
     size = len(start)
     stands = np.ones(size, np.uint8)
@@ -294,12 +294,19 @@ def standing(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], score: np
 
 
 @compiled
-def _better(i: int, j: int, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], score: npt.NDArray[np.float32]) -> bool:
+def _better(
+    i: int, j: int, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], score: npt.NDArray[np.float32]
+) -> bool:
     """Whether candidate ``i`` is better than ``j``."""
+    mine, other = end[i] - start[i], end[j] - start[j]
+    if score[i] >= 0 and mine > other and start[i] <= start[j] and end[i] >= end[j]:
+        return True  # a number with its extension, not the number alone
+    if score[j] >= 0 and other > mine and start[j] <= start[i] and end[j] >= end[i]:
+        return False
     if score[i] != score[j]:
-        return score[i] > score[j]
+        return bool(score[i] > score[j])
     if end[i] - start[i] != end[j] - start[j]:
-        return end[i] - start[i] > end[j] - start[j]
+        return bool(end[i] - start[i] > end[j] - start[j])
     return i < j
 
 

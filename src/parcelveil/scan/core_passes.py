@@ -6,18 +6,20 @@
 
 A run of eleven digits has one at every eleventh byte, so the pass looks at these alone; ``@`` is looked for in words of 64
 bytes, which machines compare at once. What is found is checked as by :mod:`parcelveil.scan.kernel`; gaps, full-width
-digits and surroundings are not looked at.
+digits and surroundings are not looked at, so only ids and cards that are good in all count: ids of 18 digits.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.check_tables import BAD, CARD_LENGTHS, card_grade
+from parcelveil.scan.check_tables import BAD, CARD_LENGTHS, GOOD, card_grade
 from parcelveil.scan.checks import CHECKS
 from parcelveil.scan.frequent_passes import check_card, check_email, check_resident
-from parcelveil.scan.kernel import LOCAL, Found, email_span, is_word
+from parcelveil.scan.kernel import LOCAL, Found, email_span, is_word, masked_email_span, signed
 from parcelveil.seal.passes import compiled
 
 Bytes = npt.NDArray[np.uint8]
@@ -52,7 +54,7 @@ def core(data: Bytes, low: int, high: int, found: Found) -> tuple[int, int]:
     while tile < np.uint64(high):
         until = min(tile + np.uint64(_TILE), np.uint64(high))
         if count + _MOST > len(found.start):
-            return count, np.int64(tile)
+            return count, signed(tile)
         while probe < size and probe - np.uint64(10) < until:
             if data[probe] - zero > 9:
                 behind = probe + one
@@ -79,7 +81,7 @@ def core(data: Bytes, low: int, high: int, found: Found) -> tuple[int, int]:
 
 
 @compiled
-def _run(data: Bytes, start: np.uint64, end: np.uint64, length: np.uint64, found: Found, count: int) -> int:
+def _run(data: Bytes, start: Any, end: Any, length: Any, found: Found, count: int) -> int:
     """One whole run of 11 to 19 digits; of 17 with an X behind it, the id that they are."""
     kind = -1
     if start > np.uint64(0) and is_word(data[start - np.uint64(1)]):
@@ -89,18 +91,18 @@ def _run(data: Bytes, start: np.uint64, end: np.uint64, length: np.uint64, found
         letter = behind < np.uint64(len(data)) and is_word(data[behind])
         if length == np.uint64(17) and data[end] | np.uint8(32) == 120 and not letter:
             end = behind
-            if check_resident(data, start, end) != BAD:
+            if check_resident(data, start, end) == GOOD:
                 kind = RESIDENT
     elif length == np.uint64(11):
         if data[start] == 49 and _MOBILE_BEGINS[data[start + np.uint64(1)] - np.uint8(48)]:
             kind = MOBILE
     elif length >= np.uint64(13):
-        if (length == np.uint64(18) or length == np.uint64(15)) and check_resident(data, start, end) != BAD:
+        if (length == np.uint64(18)) and check_resident(data, start, end) == GOOD:
             kind = RESIDENT
         else:
             two = np.uint64(data[start] - np.uint8(48)) * np.uint64(10)
             two += np.uint64(data[start + np.uint64(1)] - np.uint8(48))
-            if _BEGINS[(length - np.uint64(13)) * np.uint64(100) + two] and check_card(data, start, end) != BAD:
+            if _BEGINS[(length - np.uint64(13)) * np.uint64(100) + two] and check_card(data, start, end) == GOOD:
                 kind = CARD
     if kind >= 0:
         found.start[count], found.end[count], found.rule[count] = np.int64(start), np.int64(end), kind
@@ -109,9 +111,7 @@ def _run(data: Bytes, start: np.uint64, end: np.uint64, length: np.uint64, found
 
 
 @compiled
-def _addresses(
-    data: Bytes, start: np.uint64, end: np.uint64, low: int, high: int, found: Found, count: int
-) -> int:
+def _addresses(data: Bytes, start: Any, end: Any, low: int, high: int, found: Found, count: int) -> int:
     """The e-mail addresses whose "@" stands in ``data[start:end]`` and which begin in ``data[low:high]``."""
     place = start
     while place < end:
@@ -125,8 +125,8 @@ def _addresses(
         if some:
             for i in range(np.int64(width)):
                 at = place + np.uint64(i)
-                if data[at] == 64:
-                    first, last = email_span(data, np.int64(at))
+                if data[at] == 64 and masked_email_span(data, signed(at))[0] < 0:
+                    first, last = email_span(data, signed(at))
                     if first >= low and first < high and check_email(data, first, last) != BAD:
                         found.start[count], found.end[count], found.rule[count] = first, last, EMAIL
                         count += 1

@@ -78,7 +78,7 @@ class CustomRules:
         spans = self._match(data, starts, ends)
         piece = begins[spans.cell]
         own = (spans.start >= piece) & (spans.start < piece + STEP) & (spans.start >= low) & (spans.start < high)
-        return CustomSpans(*(column[own] for column in spans))._replace(cell=np.full(int(own.sum()), -1, np.int64))
+        return CustomSpans._make(column[own] for column in spans)._replace(cell=np.full(int(own.sum()), -1, np.int64))
 
     def in_cells(self, data: Bytes, starts: Index, ends: Index) -> CustomSpans:
         """The matches within cells ``data[starts[i]:ends[i]]``."""

@@ -44,9 +44,7 @@ class Delimited:
         self._people = Hits.joined([self._people, self._named(data, block.starts, block.ends, block.columns, base)])
         return int(block.consumed)
 
-    def _named(
-        self, data: Bytes, starts: Index, ends: Index, columns: npt.NDArray[np.int32], base: int
-    ) -> Hits:
+    def _named(self, data: Bytes, starts: Index, ends: Index, columns: npt.NDArray[np.int32], base: int) -> Hits:
         parts = []
         order = np.argsort(columns, kind="stable")
         bounds = np.searchsorted(columns[order], np.arange(int(columns.max(initial=-1)) + 2))

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from parcelveil.scan import kernel
 from parcelveil.scan.assemble import Assembler, columns_named, lines_of
+from parcelveil.scan.commented import marked
 from parcelveil.scan.core_passes import core as core_pass
 from parcelveil.scan.delimiting import Delimited
 from parcelveil.scan.document import Document
@@ -36,6 +37,8 @@ from parcelveil.scan.rules import Family, builtin, rules_of
 
 #: Bytes of a block: large enough that its surroundings cost nothing, small enough for caches and for several at once.
 BLOCK = 4 << 20
+#: Where bytes and batches lie that nobody named.
+MEMORY = Place("memory")
 #: Findings below this confidence are not reported, unless asked for.
 LEAST = 0.5
 
@@ -84,21 +87,27 @@ class Scanner:
 
     @classmethod
     def default(
-        cls, key: ScanKey | None = None, *, threads: int = 1, least: float = LEAST, names: bool = True, block: int = BLOCK
+        cls,
+        key: ScanKey | None = None,
+        *,
+        threads: int = 1,
+        least: float = LEAST,
+        names: bool = True,
+        block: int = BLOCK,
     ) -> Scanner:
         """With the rules of the package."""
         return cls(builtin(), key, threads=threads, least=least, names=names, block=block)
 
     # --- the library's three ways
 
-    def scan_bytes(self, data: bytes, *, format: str = "text", place: Place = Place("memory")) -> pa.RecordBatch:  # noqa: B008
+    def scan_bytes(self, data: bytes, *, format: str = "text", place: Place = MEMORY) -> pa.RecordBatch:
         """The findings in UTF-8 text; ``format`` ``csv`` or ``tsv`` for delimited text."""
         delimiter = {"csv": ",", "tsv": "\t"}.get(format, "")
         kind = "delimited" if delimiter else "text"
         document = Document(place, kind, format, chunks=iter([data]), delimiter=delimiter)  # type: ignore[arg-type]
         return _one(list(self.scan(document)))
 
-    def scan_batch(self, batch: pa.RecordBatch, *, place: Place = Place("memory"), first_row: int = 1) -> pa.RecordBatch:  # noqa: B008
+    def scan_batch(self, batch: pa.RecordBatch, *, place: Place = MEMORY, first_row: int = 1) -> pa.RecordBatch:
         """The findings in the columns of a batch: ``row`` counts from ``first_row`` (-1: it has no numbers), spans are
         bytes of the cell.
 
@@ -123,9 +132,11 @@ class Scanner:
         while True:
             found = kernel.Found.room(max(4096, (len(data) - low) // 64))
             count, low = core_pass(data, low, len(data), found)
-            parts.append(kernel.Found(*(column[:count] for column in found)))
+            parts.append(kernel.Found._make(column[:count] for column in found))
             if low >= len(data):
-                return parts[0] if len(parts) == 1 else kernel.Found(*map(np.concatenate, zip(*parts, strict=True)))
+                return (
+                    parts[0] if len(parts) == 1 else kernel.Found._make(map(np.concatenate, zip(*parts, strict=True)))
+                )
 
     def candidates(self, data: bytes, format: str = "text") -> pa.RecordBatch:
         """All candidates of pattern rules and what was seen around them, before weights: what fitting works on."""
@@ -154,7 +165,7 @@ class Scanner:
                     of = block.columns.column
                     number = np.where(inside, of[cell] if len(of) else -1, -1).astype(np.int32)
                     column = columns_named(block.columns.names, number)
-                yield self._assembler.findings(
+                found = self._assembler.findings(
                     hits,
                     block.data,
                     document.place,
@@ -165,6 +176,7 @@ class Scanner:
                     column=column,
                     box=_boxes(document, hits.start + block.base),
                 )
+                yield marked(found, block.data, hits.start)
             line += newlines
 
     def _blocks(self, document: Document) -> Iterator[Block]:

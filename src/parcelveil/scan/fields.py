@@ -62,7 +62,9 @@ class FieldScanner:
             yield from self._dictionary(name, column, rows, depth)
         elif pa.types.is_struct(kind) and depth < _DEEPEST:
             for place in range(kind.num_fields):
-                yield from self._column(f"{name}.{kind.field(place).name}", pc.struct_field(column, place), rows, depth + 1)
+                yield from self._column(
+                    f"{name}.{kind.field(place).name}", pc.struct_field(column, place), rows, depth + 1
+                )
         elif pa.types.is_nested(kind) and hasattr(column, "flatten") and depth < _DEEPEST:
             parents = np.asarray(pc.list_parent_indices(column)) if not pa.types.is_map(kind) else None
             if parents is not None:

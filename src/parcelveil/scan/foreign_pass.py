@@ -184,7 +184,7 @@ def foreign_pass(
     high = min(size, high + 8)  # an address is met at the last digit of its number
     while block < high:
         stop = min(block + 64, high)
-        if block >= 3 and block + 68 < size and stop - block == 64:
+        if block >= 3 and block + 66 < size and stop - block == 64:
             some = False
             for offset in range(64):
                 code, after, third = data[block + offset], data[block + offset + 1], data[block + offset + 2]
@@ -194,9 +194,6 @@ def foreign_pass(
                 name = joined & (code >= 65) & (code <= 90)
                 number = (code >= 48) & (code <= 57) & (after == 32)
                 some |= name | (number & (third >= 65) & (third <= 90))
-                # 5th Ave: a digit and a small letter behind a number and a blank.
-                fourth = data[block + offset + 3]
-                some |= number & (third >= 48) & (third <= 57) & (fourth >= 97) & (fourth <= 122)
             if not some:
                 block = stop
                 continue

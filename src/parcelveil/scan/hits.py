@@ -24,11 +24,11 @@ from parcelveil.scan.check_passes import CODES, SLOW
 from parcelveil.scan.checks import BAD, CHECKS, WEAK
 from parcelveil.scan.columns import HeaderWords
 from parcelveil.scan.context import Seen, compile_cues, judge, standing, weights_of
-from parcelveil.scan.folding import fold
-from parcelveil.scan.people import People
 from parcelveil.scan.custom import CustomRules, CustomSpans
-from parcelveil.scan.rules import Custom, Rule
+from parcelveil.scan.folding import fold
 from parcelveil.scan.kept_tables import automaton_of
+from parcelveil.scan.people import People
+from parcelveil.scan.rules import Custom, Rule
 from parcelveil.scan.shapes import Automaton
 from parcelveil.seal.passes import compiled
 
@@ -63,21 +63,26 @@ class Hits(NamedTuple):
         """Some of the hits: by a mask, or by their numbers."""
         if which.dtype == np.bool_ and which.all():
             return self
-        return Hits(*(column[which] for column in self))
+        return Hits._make(column[which] for column in self)
 
     @classmethod
     def joined(cls, parts: Sequence[Hits]) -> Hits:
         """Hits of several parts, in the order of the parts."""
         if not parts:
             return NO_HITS
-        return parts[0] if len(parts) == 1 else cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return (
+            parts[0] if len(parts) == 1 else cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        )
 
 
 NO_HITS = Hits(
-    *(np.empty(0, kind) for kind in (np.int64, np.int64, np.int16, np.float32)),
-    np.empty((0, 6), np.uint8),
-    np.empty(0, np.int32),
-    np.empty(0, np.int64),
+    start=np.empty(0, np.int64),
+    end=np.empty(0, np.int64),
+    rule=np.empty(0, np.int16),
+    log_odds=np.empty(0, np.float32),
+    features=np.empty((0, 6), np.uint8),
+    word=np.empty(0, np.int32),
+    cell=np.empty(0, np.int64),
 )
 
 
@@ -126,7 +131,9 @@ class Detector:
         hits = _standing(hits)
         if self.people is not None:
             first, last = max(0, low - _PEOPLE_MARGIN), min(len(data), high + _PEOPLE_MARGIN)
-            named = self.people.in_text(data, first, last, np.column_stack([hits.start, hits.end]), self._kind[hits.rule])
+            named = self.people.in_text(
+                data, first, last, np.column_stack([hits.start, hits.end]), self._kind[hits.rule]
+            )
             hits = _standing(Hits.joined([hits, self._named(named), *([extra] if extra is not None else [])]))
         if self._custom is not None:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_text(data, low, high, base))]))
@@ -356,7 +363,9 @@ def shapes_of(rules: Sequence[Rule], automaton: Automaton) -> kernel.Shapes:
 
 def _neighbour(kind: str) -> int:
     """What names stand beside."""
-    return PHONE if kind.startswith("phone.") else ID if kind.startswith("id.") else EMAIL if kind == "net.email" else ELSE
+    return (
+        PHONE if kind.startswith("phone.") else ID if kind.startswith("id.") else EMAIL if kind == "net.email" else ELSE
+    )
 
 
 def _standing(hits: Hits) -> Hits:

@@ -122,6 +122,8 @@ def imei(value: bytes) -> int:
 def iban(value: bytes) -> int:
     """International bank account number: registered country, its length, MOD 97."""
     number = value.replace(b" ", b"")
+    if number[:4] != value[:4]:  # a blank before the check digits
+        return BAD
     if IBAN_LENGTHS.get(number[:2].decode("ascii", "replace")) != len(number) or not mod97(number):
         return BAD
     return GOOD

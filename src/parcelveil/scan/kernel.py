@@ -12,7 +12,7 @@ one possible run of eleven digits to the next. Both are held to :mod:`parcelveil
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,10 @@ _ENDS = 24
 NOTHING, AT, SIGN, WIDE, WORD, FIRST = 0, 1, 2, 3, 8, 9
 #: The bit that letters and digits have.
 LETTERED = 8
+
+
+#: Numba's conversion of a position; ``int`` would leave it unsigned.
+signed: Any = np.int64
 
 
 class Shapes(NamedTuple):
@@ -67,7 +71,7 @@ class Found(NamedTuple):
     def room(cls, size: int) -> Found:
         """Room for ``size`` candidates."""
         columns = [np.empty(size, kind) for kind in (np.int64, np.int64, np.int16, np.uint8, np.uint8)]
-        return cls(*columns)
+        return cls._make(columns)
 
 
 @compiled
@@ -124,9 +128,9 @@ def candidates(data: Bytes, low: int, high: int, shapes: Shapes, found: Found) -
                 place += one
             continue
         if count >= room:
-            return count, np.int64(place), wide
+            return count, signed(place), wide
         if act == AT:
-            count = _address(data, np.int64(place), shapes, found, count, low, high)
+            count = _address(data, signed(place), shapes, found, count, low, high)
             place += one
             continue
         if act == WIDE:
@@ -160,19 +164,19 @@ def candidates(data: Bytes, low: int, high: int, shapes: Shapes, found: Found) -
             at += one
         while seen > 0:
             seen -= 1
-            end = ends[seen]
+            end = signed(ends[seen])
             for i in range(rules_from[rows[seen]], rules_from[rows[seen] + 1]):
                 rule = np.uint64(rules[i])
                 if taken[rule] == place or count >= full:
                     continue  # a longer one was good
-                start = np.int64(place)
+                start = signed(place)
                 if special[rule]:
                     start = _value_start(data, start, end, shapes.before[rule], shapes.value[rule])
                     if start < 0:
                         continue
                 outcome = run_check(check[rule], data, start, end)
                 if outcome != BAD:
-                    taken[rule] = np.int64(place)
+                    taken[rule] = signed(place)
                     starts[count], stops[count], which[count] = start, end, rule
                     weak[count], joined[count] = outcome == WEAK, is_joined(data, start, end)
                     count += 1
@@ -228,9 +232,10 @@ def _hides(data: Bytes, end: int) -> int:
         return 1
     if end >= 2 and data[end - 1] == 0x97 and data[end - 2] == 0xC3:
         return 2
-    if end >= 3 and data[end - 3] == 0xE2:
-        if (data[end - 1] == 0x8F and data[end - 2] == 0x97) or (data[end - 1] == 0xA2 and data[end - 2] == 0x80):
-            return 3
+    if end < 3 or data[end - 3] != 0xE2:
+        return 0
+    if (data[end - 1] == 0x8F and data[end - 2] == 0x97) or (data[end - 1] == 0xA2 and data[end - 2] == 0x80):
+        return 3
     return 0
 
 
@@ -281,9 +286,7 @@ def email_span(data: Bytes, at: int) -> tuple[int, int]:
     last = at + 1  # behind the last label that may be a top-level domain
     while end < size and end - at <= _DOMAIN:
         byte = data[end]
-        if is_word(byte):
-            end += 1
-        elif byte == 45 and end > label:
+        if is_word(byte) or (byte == 45 and end > label):
             end += 1
         elif byte == 46 and end > label and data[end - 1] != 45:
             if dots > 0 and _top_level(data, label, end):

@@ -50,7 +50,12 @@ def reference_hits(data: bytes, rules: Sequence[Rule]) -> list[Hit]:
         if rule.needs_cue and sign <= 0:
             continue
         seen = rule.weights
-        score = seen.base + seen.weak * weak + seen.joined * (("@" not in data[start:end].decode("latin-1") or bool(rule.patterns)) and _joined(data, start, end))
+        score = (
+            seen.base
+            + seen.weak * weak
+            + seen.joined
+            * (("@" not in data[start:end].decode("latin-1") or bool(rule.patterns)) and _joined(data, start, end))
+        )
         score += seen.cue if sign > 0 else seen.against if sign < 0 else 0.0
         found.append(Hit(start, end, rule.kind, number, score, word))
     first = [hit for hit in found if not any(_beats(other, hit, found) for other in found)]
@@ -79,7 +84,7 @@ def _candidates(data: bytes, rules: Sequence[Rule]) -> Iterator[tuple[int, int, 
             if pattern.match(text, start) is None:
                 continue
             for end in range(min(len(text), start + LONGEST), start, -1):
-                if end < len(text) and text[end] in _WORD or pattern.fullmatch(text, start, end) is None:
+                if (end < len(text) and text[end] in _WORD) or pattern.fullmatch(text, start, end) is None:
                     continue
                 first = start
                 if rule.before:
@@ -109,8 +114,8 @@ def _addresses(data: bytes) -> Iterator[tuple[int, int, bool]]:
         if len(re.findall(hider, local)) + domain.count("*") >= 2 and local and domain:
             yield at - len(local), at + 1 + len(domain), True
             continue
-        local = re.search(r"[A-Za-z0-9._%+-]*$", text[:at])
-        before = (local[0] if local else "").lstrip(".-+%")
+        plain = re.search(r"[A-Za-z0-9._%+-]*$", text[:at])
+        before = (plain[0] if plain else "").lstrip(".-+%")
         if not 0 < len(before) <= 64:
             continue
         after = text[at + 1 : at + 256]
@@ -125,9 +130,9 @@ def _addresses(data: bytes) -> Iterator[tuple[int, int, bool]]:
 
 def _joined(data: bytes, start: int, end: int) -> bool:
     text = data.decode("latin-1")
-    if start >= 2 and text[start - 2] in _WORD:
-        if text[start - 1] in "-_." or (text[start - 1] == "+" and text[start - 2] in "eE"):
-            return True
+    tied = start >= 2 and text[start - 2] in _WORD
+    if tied and (text[start - 1] in "-_." or (text[start - 1] == "+" and text[start - 2] in "eE")):
+        return True
     if end + 1 < len(text) and text[end + 1] in _WORD:
         return text[end] in "-_" or (text[end] == "." and text[end + 1].isdigit())
     return False
@@ -171,11 +176,13 @@ def _lower(text: bytes) -> bytes:
 
 def _whole(data: bytes, at: int, word: bytes) -> bool:
     text, end = data.decode("latin-1"), at + len(word)
-    if word[:1].isalpha() and at and text[at - 1] in _LETTER:
-        if not (text[at - 1].islower() and text[at].isupper()):
-            return False
-    if word[-1:].isalpha() and end < len(text) and text[end] in _LETTER and text[end].islower():
-        return text[end] == "s" and not (end + 1 < len(text) and text[end + 1] in _WORD)
+    inside = word[:1].isalpha() and at and text[at - 1] in _LETTER
+    if inside and not (text[at - 1].islower() and text[at].isupper()):
+        return False
+    if word[-1:].isalpha() and end < len(text) and text[end] in _LETTER:
+        if text[end].islower():
+            return text[end] == "s" and not (end + 1 < len(text) and text[end + 1] in _WORD)
+        return text[end - 1].islower()
     return True
 
 
@@ -184,10 +191,14 @@ def _meet(one: Hit, other: Hit) -> bool:
 
 
 def _beats(one: Hit, other: Hit, order: Sequence[Hit]) -> bool:
-    """Whether ``one`` overlaps ``other`` and is better: likelier, longer, earlier."""
+    """Whether ``one`` overlaps ``other`` and is better: likely and around it, likelier, longer, earlier."""
     if one == other or not _meet(one, other):
+        return False
+    mine, others = one.end - one.start, other.end - other.start
+    if one.log_odds >= 0 and mine > others and one.start <= other.start and other.end <= one.end:
+        return True
+    if other.log_odds >= 0 and others > mine and other.start <= one.start and one.end <= other.end:
         return False
     if not math.isclose(one.log_odds, other.log_odds, abs_tol=1e-5):
         return one.log_odds > other.log_odds
-    mine, others = one.end - one.start, other.end - other.start
     return mine > others if mine != others else order.index(one) < order.index(other)

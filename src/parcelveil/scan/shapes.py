@@ -14,8 +14,8 @@ takes time linear in the text whatever the patterns are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ _MOST_STATES = 60_000
 _DIGITS = frozenset(b"0123456789")
 _COUNT = re.compile(r"\{(\d{1,3})(?:,(\d{1,3}))?\}")
 
-Tree = tuple  # type: ignore[type-arg]  # ("set", bytes) | ("seq", [..]) | ("alt", [..])
+#: ("set", bytes), ("seq", [trees]) or ("alt", [trees])
+Tree = tuple[str, Any]
 
 
 class Automaton(NamedTuple):
@@ -92,7 +93,8 @@ def compile_patterns(patterns: Sequence[Sequence[str]]) -> Automaton:
     for rule, texts in enumerate(patterns):
         for text in texts:
             tree = _Parser(text).tree()
-            if not 1 <= _extent(tree)[0] or _extent(tree)[1] > LONGEST:
+            least, most = _extent(tree)
+            if least < 1 or most > LONGEST:
                 raise InputError(
                     "the pattern {pattern} may match nothing, or more than {most} bytes", pattern=text, most=LONGEST
                 )
@@ -289,9 +291,7 @@ def _determined(
     return steps, [frozenset(final[n] for n in subset if n in final) for subset in numbers]
 
 
-def _minimal(
-    steps: list[dict[int, int]], accepted: list[frozenset[int]], classes: npt.NDArray[np.uint8]
-) -> Automaton:
+def _minimal(steps: list[dict[int, int]], accepted: list[frozenset[int]], classes: npt.NDArray[np.uint8]) -> Automaton:
     """The automaton with equivalent states joined. Nothing loops, so each state is named by what follows it, last first."""
     sets = {frozenset[int](): 0}
     named: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {(0, ()): 0}

@@ -146,6 +146,10 @@ class ParquetSink:
             self._group()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write nothing more, and no footer: the file is thrown away."""
+        self._writer.is_open = False
+
 
 def findings_of(lines: Iterable[Line]) -> pa.RecordBatch:
     """Lines as a batch of FINDINGS."""

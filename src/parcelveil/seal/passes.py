@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -41,6 +42,19 @@ def compiled(function: Function) -> Function:
         return cast(Function, numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # "no locator available": neither the package's folder nor a home to cache in
         return cast(Function, numba.njit(nogil=True)(function))
+
+
+def kept_in(function: Callable[..., Any]) -> Path | None:
+    """The folder in which the machine code of a :func:`compiled` function is kept; None where it cannot be."""
+    folder = cast(Any, function).stats.cache_path
+    return Path(folder) if folder else None
+
+
+def machine() -> str:
+    """What kept machine code is good for: numba's version, the processor and its features."""
+    from numba.core.registry import cpu_target
+
+    return f"{numba.__version__} {cpu_target.target_context.codegen().magic_tuple()}"
 
 
 def buffers(values: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes]:

@@ -156,7 +156,7 @@ def test_pdf_pages_attachments_and_pictures(tmp_path: Path) -> None:
         yield Document(place, "text", format="image", chunks=iter([b"read by eye"]))
 
     found, notes = read(path, picture=picture)
-    assert seen == [(Place(str(path)), path)] and found[-1].text == "read by eye"
+    assert seen == [(Place(str(path), part="pages"), path)] and found[-1].text == "read by eye"
     assert notes[-1].outcome == "read"
 
 

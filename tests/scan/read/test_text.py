@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from parcelveil.scan.findings import Place
 from parcelveil.scan.read import markup, why
 from parcelveil.scan.read.delimiter import delimiter_of
+from parcelveil.scan.read.escapes import unescape
 from parcelveil.scan.read.item import Item
 from parcelveil.scan.read.limits import Budget, Limits
 from parcelveil.scan.read.runs import runs_of
@@ -203,6 +205,26 @@ def test_escapes_are_decoded_however_they_are_cut(text: str, cuts: list[int]) ->
     pieces.append(raw[place:])
     assert b"".join(markup.unescaped(iter(pieces))) == b"".join(markup.unescaped(iter([raw])))
     assert "张伟".encode() in b"".join(markup.unescaped(iter(pieces)))
+
+
+@given(
+    st.lists(
+        st.sampled_from([*'\\\\\\u0aDf2dD8cC"张\n', "\\ud83d", "\\ude00", "\\u5f20", "\\u0022", "\\u000a"]), max_size=40
+    )
+)
+def test_compiled_escapes_are_those_of_a_regular_expression(parts: list[str]) -> None:
+    def character(found: re.Match[str]) -> str:
+        if found[1]:
+            return (chr(int(found[1], 16)) + chr(int(found[2], 16))).encode("utf-16", "surrogatepass").decode("utf-16")
+        code = int(found[3], 16)
+        if code == 0x22:
+            return found[0]
+        return "\ufffd" if 0xD800 <= code < 0xE000 else " " if code < 32 or code == 127 else chr(code)
+
+    raw = "".join(parts)
+    pair = r"\\+u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
+    wanted = re.sub(pair + r"|\\+u([0-9a-fA-F]{4})", character, raw)
+    assert unescape(raw.encode()).decode() == wanted
 
 
 def test_escapes_in_escapes_and_surrogates() -> None:

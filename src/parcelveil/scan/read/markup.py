@@ -20,12 +20,10 @@ import html
 import re
 from collections.abc import Callable, Iterator
 
-_WAIT = 64 << 10
-_CONTROLS = dict.fromkeys([*range(32), 127], " ")
+from parcelveil.scan.read.escapes import unescape
 
-# \u5f20, and \\u5f20 in JSON inside of JSON. U+0022 stays: it would end a string.
-_ESCAPES = re.compile(rb"(?:\\+u(?!0022)[0-9a-fA-F]{4})+")
-_MARK = re.compile(rb"\\+u")
+_WAIT = 64 << 10
+
 HAS_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _UNFINISHED_ESCAPE = re.compile(
     rb"\\+u[dD][89abAB][0-9a-fA-F]{2}(?:\\+(?:u[0-9a-fA-F]{0,3})?)?\Z|\\+(?:u[0-9a-fA-F]{0,3})?\Z"
@@ -50,7 +48,7 @@ _UNFINISHED_RTF = re.compile(rb"(?:\\'[0-9a-fA-F]{2})*\\(?:'[0-9a-fA-F]?|u-?[0-9
 
 def unescaped(pieces: Iterator[bytes]) -> Iterator[bytes]:
     r"""``\uXXXX`` escapes, of JSON, of programs and their logs."""
-    return _replaced(pieces, b"\\", _UNFINISHED_ESCAPE, lambda text: _ESCAPES.sub(_escapes, text))
+    return _replaced(pieces, b"\\", _UNFINISHED_ESCAPE, unescape)
 
 
 def without_entities(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -96,11 +94,6 @@ def _character(code: int, found: bytes) -> bytes:
     if code < 32 or code == 127 or 0xD800 <= code < 0xE000 or code > 0x10FFFF:
         return b" "
     return found if code == 0x22 else chr(code).encode()
-
-
-def _escapes(found: re.Match[bytes]) -> bytes:
-    units = bytes.fromhex(_MARK.sub(b"", found[0]).decode("ascii"))
-    return units.decode("utf-16-be", "replace").translate(_CONTROLS).encode()
 
 
 def _entity(found: re.Match[bytes]) -> bytes:

@@ -4,8 +4,8 @@
 
     read_pdf(item, run)                      # documents of page 1, page 2 ...; "information"; attachments as members
 
-A page without text that shows a picture goes to the reader of pictures where there is one, as a whole file once;
-without one it is said that its text was not read. PDFium is not to be called by two threads at a time: documents of
+A file with a page that shows a picture (without text any, else a large one) goes to the reader of pictures as well, as
+the part "pages"; where there is none it is said that those were not read. PDFium is not to be called by two threads at a time: documents of
 one scan are asked for by one thread.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from parcelveil.errors import DependencyError
@@ -30,7 +31,8 @@ _PASSWORD = 4
 _CHARACTERS = 4_000_000
 #: Notes on one page, objects looked at for pictures, attachments.
 _NOTES, _OBJECTS, _ATTACHED = 2000, 200, 1000
-_IMAGE = 3
+#: A picture of this share of its page may hold text of its own.
+_LARGE = 0.25
 
 
 def _pdfium() -> ModuleType:
@@ -69,7 +71,9 @@ def read_pdf(item: Item, run: Run) -> Iterator[Document]:
     if pictures and run.picture is None:
         item.entry.say(why.PICTURE_PAGES)
     elif pictures and run.picture is not None:
-        for found in run.picture(item.place, item.source()):
+        # It notes what it read of the pages in a line of its own.
+        pages = Place(item.place.source, item.place.member, part="pages")
+        for found in run.picture(pages, item.source()):
             if found.chunks is not None:
                 found.chunks = item.entry.watch(found.chunks)
             yield found
@@ -97,10 +101,7 @@ def _page(item: Item, document: Any, place: int) -> tuple[str, bool]:
         finally:
             layer.close()
         text = text.replace("\0", "").replace("\ufffe", "").replace("\r\n", "\n")
-        pictured = not text.strip() and any(
-            raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page, at)) in (_IMAGE, 5)
-            for at in range(min(raw.FPDFPage_CountObjects(page), _OBJECTS))
-        )
+        pictured = _pictured(page, bool(text.strip()))
         notes = [note for at in range(min(raw.FPDFPage_GetAnnotCount(page), _NOTES)) if (note := _note(page, at))]
     except _pdfium().PdfiumError:
         item.entry.say(why.DAMAGED)
@@ -108,6 +109,18 @@ def _page(item: Item, document: Any, place: int) -> tuple[str, bool]:
     finally:
         page.close()
     return "\n".join([text, *notes]).strip("\n"), pictured
+
+
+def _pictured(page: Any, has_text: bool) -> bool:
+    """Whether a page shows a picture that may hold text: any at all when it has none itself, else a large one."""
+    width, height = page.get_size()
+    least = _LARGE * width * height if has_text else 0.0
+    kinds = [_pdfium().raw.FPDF_PAGEOBJ_IMAGE]
+    for thing in islice(page.get_objects(filter=kinds, max_depth=3), _OBJECTS):
+        left, bottom, right, top = thing.get_bounds()
+        if (right - left) * (top - bottom) >= least:
+            return True
+    return False
 
 
 def _note(page: Any, place: int) -> str:

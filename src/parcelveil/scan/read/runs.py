@@ -58,12 +58,20 @@ def _runs(data: Bytes, least: int) -> Index:
     found = np.empty((size // least + 1, 3), dtype=np.int64)
     count = 0
     place = 0
+    # A run that is too short is too short from each of its characters on: places up to its end are not tried again.
+    next8, even, odd = 0, 0, 0
     while place < size:
-        end, characters = _utf8(data, place)
-        wide = 0
-        if characters < least:
+        end, characters, wide = place, 0, 0
+        if place >= next8:
+            end, characters = _utf8(data, place)
+            next8 = end
+        if characters < least and place >= (odd if place & 1 else even):
             end, characters = _utf16(data, place)
             wide = 1
+            if place & 1:
+                odd = end
+            else:
+                even = end
         if characters < least:
             place += 1
             continue
