@@ -67,7 +67,10 @@ def tuning(seed: int) -> World:
         for parts in zip(*(rows.column(level).take(pa.array(where)).to_pylist() for level in ("region", "city", "district")), strict=True)
     ]  # fmt: skip
     # Remarks at the end (请电话联系) are no part of an address.
-    lines = [re.split(r"[（(，]| (?=到|请)", line)[0] for line in addresses(Draw(seed, 2), np.zeros(4096, np.bool_)).to_pylist()]
+    lines = [
+        re.split(r"[（(，]| (?=到|请)", line)[0]
+        for line in addresses(Draw(seed, 2), np.zeros(4096, np.bool_)).to_pylist()
+    ]
 
     def name() -> str:
         family = draw.choices([n for n, _ in families], [w for _, w in families])[0]
@@ -144,7 +147,11 @@ def held_out(seed: int) -> World:
         if roll < 0.6:
             return area + draw.choice(_ESTATES) + door()
         if roll < 0.75:
-            return area + road + f"{draw.randrange(1, 2000)}弄{draw.randrange(1, 200)}号{draw.randrange(1, 20)}0{draw.randrange(1, 5)}室"
+            return (
+                area
+                + road
+                + f"{draw.randrange(1, 2000)}弄{draw.randrange(1, 200)}号{draw.randrange(1, 20)}0{draw.randrange(1, 5)}室"
+            )
         if roll < 0.85:
             return area + road + f"{draw.randrange(1, 900)}号"
         if roll < 0.92:
@@ -164,27 +171,37 @@ def waybills(world: World, count: int, forms: tuple[int, ...]) -> Iterator[Made]
             made.add(f"{number},").add(name, "person.name").add(",").add(phone, "phone").add(",")
             made.add(address, "address.cn").add(f",{goods},1.2,寄付\n")
         elif form == 1:
-            made.add(f'{at}\t{number}\t{goods}\t2\t"').add(name, "person.name").add('"\t"').add(phone, "phone").add('"\t"')
+            made.add(f'{at}\t{number}\t{goods}\t2\t"').add(name, "person.name").add('"\t"').add(phone, "phone").add(
+                '"\t"'
+            )
             made.add(address, "address.cn").add('"\t2026-11-02 10:21:33\n')
         elif form == 2:
             made.add(f'{{"waybillNo":"{number}","receiverName":"').add(name, "person.name").add('","receiverMobile":"')
-            made.add(phone, "phone").add('","receiverAddress":"').add(address, "address.cn").add(f'","goods":"{goods}"}}\n')
+            made.add(phone, "phone").add('","receiverAddress":"').add(address, "address.cn").add(
+                f'","goods":"{goods}"}}\n'
+            )
         elif form == 3:
             made.add(f"INSERT INTO t_order VALUES ({at}, '{number}', '").add(address, "address.cn").add("', '")
             made.add(name, "person.name").add("', '").add(phone, "phone").add(f"', '{goods}', NULL);\n")
         elif form == 4:
             made.add(name, "person.name").add(" ").add(phone, "phone").add(" ").add(address, "address.cn").add("\n")
         elif form == 5:
-            made.add("帮我寄一下：").add(address, "address.cn").add("，").add(name, "person.name").add("，").add(phone, "phone")
+            made.add("帮我寄一下：").add(address, "address.cn").add("，").add(name, "person.name").add("，").add(
+                phone, "phone"
+            )
             made.add("，谢谢老板\n")
         elif form == 6:
             made.add("收件人：").add(name, "person.name").add("\n电话：").add(phone, "phone").add("\n地址：")
             made.add(address, "address.cn").add(f"\n品名：{goods}\n")
         elif form == 7:
             made.add(f"2026-11-02 10:21:33.120 INFO [http-8] OrderService - 下单成功 单号={number} 收件人={name[:0]}")
-            made.add(name, "person.name").add(" 手机=").add(phone, "phone").add(" 地址=").add(address, "address.cn").add(" 耗时=12ms\n")
+            made.add(name, "person.name").add(" 手机=").add(phone, "phone").add(" 地址=").add(
+                address, "address.cn"
+            ).add(" 耗时=12ms\n")
         elif form == 8:
-            made.add(phone, "phone").add(f",{goods},").add(name, "person.name").add(",").add(address, "address.cn").add("\n")
+            made.add(phone, "phone").add(f",{goods},").add(name, "person.name").add(",").add(address, "address.cn").add(
+                "\n"
+            )
         elif form == 9:
             made.add(name, "person.name").add(phone, "phone").add(address, "address.cn").add("\n")
         yield made

@@ -30,6 +30,7 @@ from parcelveil.cli import (
     policy,
     reveal,
     rewrap,
+    scan,
     seal,
     simulate,
     staff,
@@ -53,6 +54,7 @@ app.command(rewrap.rewrap)
 app.command(erase.app)
 app.command(keys.app)
 app.command(label.app)
+app.command(scan.app)
 app.command(reveal.app)
 app.command(policy.scenes_app)
 app.command(policy.policy_app)

@@ -92,9 +92,12 @@ def read_text(
         blanks: put a blank where the gap between two letters or digits is wide and the model saw none.
     """
     height, width = image.shape
-    least = -(-max(height, width) // _NARROW)
-    if min(height, width) < least:
-        margin = ((0, max(0, least - height)), (0, max(0, least - width)))
+    step = 1
+    if min(height, width) * _NARROW < max(height, width):
+        step = max(1, max(height, width) // longest)  # or the margin would be large
+        image = image[::step, ::step]
+        least = -(-max(image.shape) // _NARROW)
+        margin = [(0, max(0, least - side)) for side in image.shape]
         image = np.pad(image, margin, constant_values=255)
     reader = _reader()
     with _ONE_AT_A_TIME:
@@ -107,7 +110,7 @@ def read_text(
     lines = []
     texts = _spaced(found.txts, found.word_results) if blanks else found.txts
     for corners, text, confidence in zip(found.boxes, texts, found.scores, strict=True):
-        (left, top), (right, bottom) = np.min(corners, axis=0), np.max(corners, axis=0)
+        (left, top), (right, bottom) = np.min(corners, axis=0) * step, np.max(corners, axis=0) * step
         along = (corners[1] - corners[0]) + (corners[2] - corners[3])
         slope = math.atan2(float(along[1]), float(along[0]))
         box = (float(left), float(top), float(right), float(bottom))

@@ -25,6 +25,7 @@ from parcelveil.scan.vocabulary import (
     C_DOOR,
     C_FLOOR,
     C_LANE,
+    C_MEASURE,
     C_PLACE,
     C_PLACE_WEAK,
     C_ROAD,
@@ -37,7 +38,6 @@ from parcelveil.scan.vocabulary import (
     CUE_NAME,
     HAN,
     MASK,
-    MEASURE,
     NUMERAL,
     PLACE,
     ROAD,
@@ -62,7 +62,7 @@ WEIGHTS = np.array(
     [0.0, 0.2, 0.5, 0.6, 0.9, 0.3, 1.1, 1.0, 0.8, 0.3, 1.3, 2.2, 0.7, 1.2, 0.6, 0.2, 1.6, 1.0, 1.3, 1.6, 1.2]
 )
 MOST = np.array([0, 2, 1, 2, 2, 1, 2, 2, 2, 2, 1, 1, 1, 1, 2, 1, 3, 2, 1, 1, 2])
-LONGEST_STEM, LONGEST_TAIL, LONGEST_GAP = 10, 8, 6
+LONGEST_STEM, LONGEST_TAIL, LONGEST_GAP = 10, 8, 10
 #: Rows that :func:`addresses_in` fills: start, end (characters), and whether parts are hidden.
 MOST_FOUND = 24
 
@@ -120,10 +120,18 @@ def _short_is_road(points: Points, at: int, end: int, chars: Chars, words: Words
         if chars[points[place]] & HAN == 0:
             return False
         kind = stem_kind(chars[points[place]])
-        if kind in (C_ROAD, C_ROAD_WEAK) or (kind == C_PLACE_WEAK and place < at + 2):
+        if kind in (C_ROAD, C_ROAD_WEAK) or (kind in (C_PLACE_WEAK, C_VILLAGE) and place < at + 2):
             return True
     _, length = word_at(words, points, at, end, PLACE | ROAD)
     return length > 0
+
+
+@compiled
+def _ends(points: Points, stop: int, end: int, digits: int, chars: Chars) -> bool:
+    """Whether a number without a unit, behind some words, is a door all the same: 3-2-601, 1803, at the end of a word."""
+    if stop < end and not chars[points[stop]] & SOFT:
+        return False
+    return digits >= 3 or points[stop - 2] == 45
 
 
 @compiled
@@ -197,8 +205,13 @@ def addresses_in(
                     dated = at > 0 and points[at - 1] in (0x6708, 0x5E74)  # 5月3号
                     if unit and not dated and (digits > 0 or unit in (C_BLOCK, C_FLOOR, C_PLACE_WEAK)):
                         kind, size, begins = unit, stop + more - at, unit not in (C_ROAD, C_PLACE_WEAK)
-                    elif chain >= 0 and digits > 0 and not unit and loose == 0:
-                        measured = stop < count and chars[points[stop]] & MEASURE
+                    elif (
+                        chain >= 0
+                        and digits > 0
+                        and not unit
+                        and (loose == 0 or (loose <= LONGEST_STEM and _ends(points, stop, count, digits, chars)))
+                    ):
+                        measured = stop < count and number_kind(chars[points[stop]]) == C_MEASURE
                         if measured:
                             closes = True
                         else:
@@ -216,7 +229,11 @@ def addresses_in(
                 else:
                     size, closes, barrier = stop - at, True, True
             elif flags & HAN:
-                if flags & NUMERAL:
+                meaning, length = 0, 0
+                if at + 1 < count and may_begin(words, points[at], points[at + 1]):
+                    wanted = AREA | TOWN | PLACE | ROAD | ASIDE | CUE_NAME | CUE_ADDRESS | BETWEEN
+                    meaning, length = word_at(words, points, at, count, wanted)
+                if flags & NUMERAL and not meaning & (AREA | TOWN):
                     stop = at
                     while stop < count and stop - at < 4 and chars[points[stop]] & NUMERAL:
                         stop += 1
@@ -226,14 +243,17 @@ def addresses_in(
                         if not dated:
                             kind, size = unit, stop + more - at
                 if kind == 0:
-                    wanted = AREA | TOWN | PLACE | ROAD | ASIDE | CUE_NAME | CUE_ADDRESS | BETWEEN
-                    meaning, length = 0, 0
-                    if at + 1 < count and may_begin(words, points[at], points[at + 1]):
-                        meaning, length = word_at(words, points, at, count, wanted)
                     if length and meaning & (AREA | TOWN) and not (meaning & PLACE and chain >= 0):
                         # Behind a road, 东方 and 安康 are names of estates, not towns.
                         brief = meaning & SHORT and not meaning & TOWN
-                        if not (brief and (rank >= C_TOWN or _short_is_road(points, at + length, count, chars, words))):
+                        if not (
+                            brief
+                            and (
+                                rank >= C_TOWN
+                                or (chain >= 0 and loose > 0)
+                                or _short_is_road(points, at + length, count, chars, words)
+                            )
+                        ):
                             kind = C_TOWN if meaning & TOWN and not meaning & AREA else C_AREA
                             known = KNOWN_TOWN if kind == C_TOWN else BRIEF if meaning & SHORT else KNOWN
                             size, begins = length, True

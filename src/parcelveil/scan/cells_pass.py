@@ -170,7 +170,8 @@ def _address_cell(
     if first < 0:
         # Nothing but a division, or a name, is no address.
         areas = count <= 12 and stem_kind(chars[points[count - 1]]) in (1, 2)
-        if areas or count < 4 or content(points, 0, count, chars, words) > -1.0:
+        titled = points[count - 2] == 0x5730 and points[count - 1] == 0x5740  # 地址: a header
+        if areas or titled or count < 4 or content(points, 0, count, chars, words) > -1.0:
             return total
         first, last, best = 0, count, PLAIN_CELL
     elif first <= 10:

@@ -140,28 +140,25 @@ def _grade(digits: bytes) -> int:
 
 
 def ip(value: bytes) -> int:
-    """IP address. WEAK: private, local, for documentation, or what is rather a version number (all parts below 20)."""
+    """IP address. WEAK: private, local, of a group, or what is rather a version number (all parts below 20).
+
+    Addresses for documentation (RFC 5737, 3849) are examples of real ones, as example.com is: GOOD.
+    """
     try:
         address = ipaddress.ip_address(value.decode("ascii"))
     except ValueError:
         return BAD
     if isinstance(address, ipaddress.IPv6Address):
-        return GOOD if 0x20 <= address.packed[0] <= 0x3F and address.packed[:4] != b"\x20\x01\x0d\xb8" else WEAK
+        return GOOD if 0x20 <= address.packed[0] <= 0x3F else WEAK
     return GOOD if _public(address.packed) and max(address.packed) >= 20 else WEAK
 
 
 def _public(parts: bytes) -> bool:
-    """Whether four bytes are an address of somebody (RFC 6890: none of the special blocks)."""
+    """Whether four bytes are an address that could be somebody's (RFC 6890)."""
     first, second = parts[0], parts[1]
     special = first in {0, 10, 127} or first >= 224 or (first == 100 and 64 <= second < 128)
-    return not (
-        special
-        or (first == 172 and 16 <= second < 32)
-        or (first == 169 and second == 254)
-        or (first == 192 and (second == 168 or parts[:3] in {b"\xc0\x00\x00", b"\xc0\x00\x02"}))
-        or (first == 198 and (second in {18, 19} or parts[:3] == b"\xc6\x33\x64"))
-        or parts[:3] == b"\xcb\x00\x71"
-    )
+    special = special or (first == 172 and 16 <= second < 32) or (first == 169 and second == 254)
+    return not (special or (first == 192 and second == 168) or (first == 198 and second in {18, 19}))
 
 
 def mac(value: bytes) -> int:

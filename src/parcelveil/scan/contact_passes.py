@@ -233,17 +233,16 @@ def check_ip(data: Bytes, start: int, end: int) -> int:
             return BAD
     if count != 4:
         return BAD
-    first, second, three = code >> 24, code >> 16 & 255, code >> 8
+    first, second = code >> 24, code >> 16 & 255
     special = first in (0, 10, 127) or first >= 224 or (first == 100 and 64 <= second < 128)
     special = special or (first == 172 and 16 <= second < 32) or (first == 169 and second == 254)
-    special = special or (first == 192 and second == 168) or three in (0xC00000, 0xC00002)
-    special = special or (first == 198 and second in (18, 19)) or three in (0xC63364, 0xCB0071)
+    special = special or (first == 192 and second == 168) or (first == 198 and second in (18, 19))
     return GOOD if not special and largest >= 20 else WEAK
 
 
 @compiled
 def _ip_six(data: Bytes, start: int, end: int) -> int:
-    groups, first, second, gap = 0, whole(-1), whole(0), False
+    groups, first, gap = 0, whole(-1), False
     place = start
     while place < end:
         if data[place] == 58:
@@ -263,8 +262,6 @@ def _ip_six(data: Bytes, start: int, end: int) -> int:
             return BAD
         if groups == 0 and first < 0:
             first = value
-        elif groups == 1 and not (gap and first == 0):
-            second = value if not gap else whole(0)
         groups += 1
         if place < end:
             if data[place] != 58 or place + 1 >= end:
@@ -273,7 +270,7 @@ def _ip_six(data: Bytes, start: int, end: int) -> int:
                 place += 1
     if groups > 8 or (gap and groups > 7) or (not gap and groups != 8):
         return BAD
-    return GOOD if 0x2000 <= first <= 0x3FFF and not (first == 0x2001 and second == 0xDB8) else WEAK
+    return GOOD if 0x2000 <= first <= 0x3FFF else WEAK
 
 
 @compiled

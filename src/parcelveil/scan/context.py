@@ -7,7 +7,7 @@ the few dozen bytes around each candidate only, never over the whole text::
     cues = compile_cues(rules)
     judge(data, found, count, cues, weights, headers, column, low, high, seen)
 
-A word counts in its own line, when no longer number stands between it and the value. Of a cue and a word against, the
+A word counts in its own line, in its own cell or the one before, when no longer number stands between it and the value. Of a cue and a word against, the
 nearer one wins, and of two that end at one place the longer: 订单号, not 单号. English cues are whole words, or parts of a name like ``userPhone`` and ``user_phone``.
 """
 
@@ -28,6 +28,8 @@ Bytes = npt.NDArray[np.uint8]
 
 #: How far a cue may stand before and behind a value, in bytes; a character of Chinese has three.
 BEFORE, BEHIND = 48, 24
+#: The second comma or tabulator before it ends the look: that is another cell's business.
+_CELLS = 2
 #: A number of so many digits between cue and value takes the cue away from it.
 _OTHERS = 6
 
@@ -176,7 +178,7 @@ def judge(
     for i in range(count):
         rule = np.uint64(found.rule[i])
         # backwards from the value: the nearest word that says something of the rule, and of two that end there the longer
-        word, sign, upto, digits = -1, np.uint8(0), np.uint64(0), 0
+        word, sign, upto, digits, cells = -1, np.uint8(0), np.uint64(0), 0, 0
         place, state = np.uint64(found.start[i]), np.uint64(0)
         left = np.uint64(max(low[i], found.start[i] - BEFORE))
         while place > left:
@@ -190,6 +192,10 @@ def judge(
                     break
             else:
                 digits = 0
+                if byte == 44 or byte == 9:
+                    cells += 1
+                    if cells == _CELLS:
+                        break
             state = np.uint64(back_table[state * back_width + back_classes[byte]])
             if word >= 0 and np.uint64(back_depth[state]) < upto - place:
                 break  # no longer word ends there

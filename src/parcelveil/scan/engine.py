@@ -79,9 +79,9 @@ class Scanner:
     ) -> None:
         self.families, self.key = families, key or ScanKey.new()
         self.threads, self.block = max(1, threads), max(block, 4 * SURROUNDINGS)
-        self._least = float(np.log(least / (1 - least))) if 0 < least < 1 else -np.inf
+        bar = float(np.log(least / (1 - least))) if 0 < least < 1 else -np.inf
         custom = [rule for family in families for rule in family.custom]
-        self.detector = Detector(rules_of(families), custom, names=names)
+        self.detector = Detector(rules_of(families), custom, names=names, least=bar)
         self._assembler = Assembler(self.detector, self.key)
         self._fields = FieldScanner(self.detector)
 
@@ -218,7 +218,6 @@ class Scanner:
             hits = self.detector.in_text(
                 block.data, block.low, block.high, base=block.base, columns=block.columns, extra=block.extra
             )
-            hits = hits.take(hits.log_odds >= self._least)
             return Scanned(block, hits, *lines_of(block.data, block.low, block.high, hits.start, 0))
 
         if self.threads == 1:
@@ -237,10 +236,7 @@ class Scanner:
         return ThreadPoolExecutor(self.threads, thread_name_prefix="scan")
 
     def _fielded(self, part: Field, place: Place, first_row: int) -> pa.RecordBatch:
-        hits = part.hits
-        keep = (hits.log_odds >= self._least) | (hits.log_odds == np.inf)
-        hits, rows = hits.take(keep), part.rows[keep]
-        starts = part.starts[keep]
+        hits, rows, starts = part.hits, part.rows, part.starts
         return self._assembler.findings(
             hits,
             part.data,

@@ -138,7 +138,9 @@ def _behind_street(data: Bytes, street: int, end: int, words: Words) -> tuple[in
     score, stop, at = BARE_STREET, street, street
     pieces = 0
     while at < end and pieces < 8:
+        hashed = False
         while at < end and data[at] in (32, 44, 35):
+            hashed = hashed or data[at] == 35
             at += 1
         first = at
         while at < end and (_letter(data[at]) or _digit(data[at]) or data[at] in (39, 45)):
@@ -148,7 +150,7 @@ def _behind_street(data: Bytes, street: int, end: int, words: Words) -> tuple[in
         meaning = latin_meaning(data, first, at, words)
         numeric = _digit(data[first])
         pieces += 1
-        if first > 0 and data[first - 1] == 35 and pieces == 1:
+        if hashed and pieces == 1:
             score, stop = score + WITH_UNIT, at
         elif meaning & OCCUPANCY and pieces <= 2:
             while at < end and data[at] in (32, 46, 35):
@@ -190,7 +192,7 @@ def foreign_pass(
                 code, after, third = data[block + offset], data[block + offset + 1], data[block + offset + 2]
                 one, two, three = data[block + offset - 1], data[block + offset - 2], data[block + offset - 3]
                 joined = (one == 58) | (one == 61) | (one == 62) | (two == 58) | (two == 61) | (two == 62)
-                joined |= (three == 58) | (three == 61) | (three == 62)
+                joined |= (three == 58) | (three == 61) | (three == 62) | ((one | two | three) >= 128)
                 name = joined & (code >= 65) & (code <= 90)
                 number = (code >= 48) & (code <= 57) & (after == 32)
                 some |= name | (number & (third >= 65) & (third <= 90))
@@ -237,7 +239,7 @@ def _name_starts(data: Bytes, at: int) -> bool:
         if at - back < 0:
             return False
         code = data[at - back]
-        if code in (58, 61, 62):
+        if code in (58, 61, 62) or code >= 0x80:
             return True
         if code not in (32, 34, 39, 92):
             return False

@@ -87,9 +87,13 @@ NO_HITS = Hits(
 
 
 class Detector:
-    """The tables of a rule set. ``names`` switches personal names and addresses."""
+    """The tables of a rule set. ``names`` switches personal names and addresses; hits below ``least`` log-odds fall."""
 
-    def __init__(self, rules: Sequence[Rule], custom: Sequence[Custom] = (), *, names: bool = True) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], custom: Sequence[Custom] = (), *, names: bool = True, least: float = -np.inf
+    ) -> None:
+        # What is unlikely takes nothing from another hit, so it need not be looked at any further.
+        self.least, self._bar = least, min(least, 0.0)
         self.patterned = [rule for rule in rules if rule.patterns or rule.check in ANCHORED]
         self.people = People([rule for rule in rules if rule not in self.patterned]) if names else None
         self._custom = CustomRules(custom) if custom else None
@@ -137,7 +141,7 @@ class Detector:
             hits = _standing(Hits.joined([hits, self._named(named), *([extra] if extra is not None else [])]))
         if self._custom is not None:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_text(data, low, high, base))]))
-        return hits.take((hits.start >= low) & (hits.start < high))
+        return hits.take((hits.start >= low) & (hits.start < high) & (hits.log_odds >= self.least))
 
     def in_cells(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
         """The hits in cells ``data[starts[i]:ends[i]]``, which belong to one column."""
@@ -161,7 +165,7 @@ class Detector:
             hits = _standing(Hits.joined([hits, named]))
         if self._custom is not None:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_cells(data, starts, ends))]))
-        return hits
+        return hits.take(hits.log_odds >= self.least)
 
     def named_in_cells(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
         """Names and addresses alone in the cells of one column."""
@@ -221,7 +225,7 @@ class Detector:
             found.start[:count], found.end[:count], found.rule[:count], seen.log_odds, seen.features, seen.cue, cell
         )
         good = found.weak[:count] < 2
-        return hits.take(good if keep else good & (seen.log_odds > -np.inf))
+        return hits.take(good if keep else good & (seen.log_odds > -np.inf) & (seen.log_odds >= self._bar))
 
     def _named(self, spans: NamedTuple) -> Hits:
         start, end, rule, log_odds, why = spans

@@ -36,6 +36,7 @@ from parcelveil.scan.vocabulary import (
     CUE_ADDRESS,
     CUE_FIRST,
     CUE_NAME,
+    DOT,
     HAN,
     MASK,
     STOP,
@@ -72,6 +73,20 @@ def put(rows: Index, odds: Floats, total: int, start: int, end: int, rule: int, 
     return total
 
 
+#: Behind a name in running text: 说 于 称 曾 任 因 获 先 现; and of the stops 在 是 被 把 也 就 却 还.
+_VERBS = (0x8BF4, 0x4E8E, 0x79F0, 0x66FE, 0x4EFB, 0x56E0, 0x83B7, 0x5148, 0x73B0)
+_STOP_VERBS = (0x5728, 0x662F, 0x88AB, 0x628A, 0x4E5F, 0x5C31, 0x5374, 0x8FD8)
+
+
+@compiled
+def _dot_follows(points: Points, at: int, end: int, chars: Chars) -> bool:
+    """Whether a Han word with a dot in it begins here (阿依古丽·买买提)."""
+    place = at
+    while place < end and place - at <= 8 and chars[points[place]] & HAN:
+        place += 1
+    return place - at >= 2 and place < end and chars[points[place]] & DOT != 0
+
+
 @compiled
 def parts(code: int) -> bool:
     """Whether a character parts words inside of a cell: blanks, brackets, a slash."""
@@ -88,10 +103,12 @@ def _names_of_segment(
     if count > 8:
         # Most long segments that begin with a family name are addresses.
         _, length = word_at(words, points, 0, count, AREA | TOWN)
-        fresh = length == 0
+        fresh = length == 0 or _dot_follows(points, 0, count, chars)
+    if points[0] == 0x53EB and key_before(data, 0, places[1], words) & CUE_NAME:  # (我)叫
+        at, fresh, after_cue = 1, True, True
     while at < count:
         char = chars[points[at]]
-        if fresh and (char & MASK or family_odds(char) > -8.0):
+        if fresh and (char & MASK or family_odds(char) > -8.0 or _dot_follows(points, at, count, chars)):
             stop = at
             while stop < count and not parts(points[stop]) and stop - at < 40:
                 stop += 1
@@ -108,12 +125,18 @@ def _names_of_segment(
                 elif after_cue:
                     if score + AFTER_CUE >= LEAST:
                         total = put(rows, odds, total, first, last, NAME, W_CUE, score + AFTER_CUE)
-                elif span[1] < count and score >= -0.5:
-                    meaning, _ = word_at(words, points, span[1], count, TITLE | BEHIND)
+                elif score >= -0.5:
+                    behind = span[1]
+                    while behind < count and points[behind] == 32:
+                        behind += 1
+                    meaning, _ = word_at(words, points, behind, count, TITLE | BEHIND)
+                    verb = behind < count and points[behind] in _VERBS
+                    if behind == count:
+                        verb = point(data, places[count], len(data)) in _STOP_VERBS
                     if meaning & TITLE:
                         logit = score + IN_PROSE + WITH_TITLE
                         total = put(rows, odds, total, first, last, NAME_PROSE, W_TITLE, logit)
-                    elif meaning & BEHIND or points[span[1]] == 0x8BF4:  # 说
+                    elif (meaning & BEHIND or verb) and score >= 0.8:
                         logit = score + IN_PROSE + WITH_VERB
                         if logit >= LEAST:
                             total = put(rows, odds, total, first, last, NAME_PROSE, W_VERB, logit)
@@ -267,7 +290,12 @@ def segments_pass(
             seen |= char
             at += step
         # A look at the first character and at all flags keeps the rest of most segments unread.
-        named = count > 0 and (seen & CUE_FIRST or chars[points[0]] & MASK or family_odds(chars[points[0]]) > -8.0)
+        named = count > 0 and (
+            seen & (CUE_FIRST | DOT)
+            or points[0] == 0x53EB
+            or chars[points[0]] & MASK
+            or family_odds(chars[points[0]]) > -8.0
+        )
         if known and seen & HAN and (named or (seen & ANCHOR and count >= 5)) and 4 <= at - start <= LONGEST:
             places[count] = at
             total = _segment(

@@ -45,6 +45,8 @@ _STRIP_AREA, _OVERLAP = 4_000_000, 120
 #: A picture this many times longer than wide is a long screenshot.
 _LONG = 2.2
 _STRIP_SIDE = 4096
+#: Longer pictures are not read: they would be hundreds of strips.
+_LONGEST_SIDE = 65_535
 #: Lines read the wrong way round are hardly ever surer than this.
 _SURE = 0.8
 #: Lines of fewer characters say nothing of a picture's lie.
@@ -73,10 +75,12 @@ def read_upright(image: Image, codes: Sequence[Code]) -> list[Upright]:
     Returns:
         the lines by how they lie: one entry, as a rule, and none for a blank picture.
 
-    Raises DependencyError without the ``ocr`` extra.
+    Raises DependencyError without the ``ocr`` extra, ValueError for a picture that is too long to be read.
     """
     if is_blank(image):
         return []
+    if max(image.shape) > _LONGEST_SIDE:
+        raise ValueError("this picture is too long to be read")
     turns = sorted({round(code.turn / 90) % 4 * 90 for code in codes})
     if turns:
         return _best([Upright(_back(_lines(image, turn), image, turn), turn) for turn in turns])

@@ -144,6 +144,9 @@ def _around(data: bytes, start: int, end: int, rule: Rule) -> tuple[str, int]:
     longest = [match.end() for match in re.finditer(rb"(?=([0-9]{6}))", data[low:start])]
     if longest:  # what stands before the last six digits of a longer number is that number's
         low += longest[-1] + 1
+    borders = [match.start() for match in re.finditer(rb"[,\t]", data[low:start])]
+    if len(borders) > 1:
+        low += borders[-2] + 1
     signs = {word.lower(): -1 for word in rule.against} | {word.lower(): 1 for word in rule.cues}
     window = data[low:start]
     hits = []

@@ -33,7 +33,7 @@ from parcelveil.intake.divisions import divisions, short_name
 from parcelveil.scan.rules import Rule
 
 # Flags of characters.
-STOP, HAN, NUMERAL, SOFT, ANCHOR, CUE_FIRST, MEASURE, MASK = (1 << bit for bit in range(8))
+STOP, HAN, NUMERAL, SOFT, ANCHOR, CUE_FIRST, DOT, MASK = (1 << bit for bit in range(8))
 
 # Meanings of words.
 PROVINCE, CITY, DISTRICT, TOWN, SHORT, PLACE, ROAD, ASIDE = (1 << bit for bit in range(8))
@@ -44,6 +44,8 @@ AREA = PROVINCE | CITY | DISTRICT
 # Kinds of components of an address, in the order in which they come.
 (NONE, C_AREA, C_TOWN, C_VILLAGE, C_ROAD, C_ROAD_WEAK, C_LANE, C_DOOR, C_PLACE, C_PLACE_WEAK, C_BLOCK, C_UNIT, C_FLOOR) = range(13)  # fmt: skip
 C_ROOM, C_BARE, C_ASIDE = 13, 14, 15
+#: After a number: a measure (3 公里), no door. The place of C_ASIDE, which follows no number.
+C_MEASURE = 15
 
 #: Longest word in characters, longest key in characters.
 LONGEST_WORD = 16
@@ -55,9 +57,11 @@ BLOOM_BITS = 19
 #: that hardly ever stand in an address or a name: they cut prose into pieces in which neither survives.
 _STOP_ASCII = "\"',;:=<>{}[]\\|!?&^$%@+`"
 _STOP_WIDE = "，。；：！？、“”‘’「」『』《》〈〉【】〔〕…￥％＠＋＝＜＞｛｝［］｜＆＂＇"
-_STOP_WORDS = "的了在是我你她它们吗呢吧啊就很被把让呀哦嗯么还没请已着但却且到咱您谁哪怎啥"
+_STOP_WORDS = "的了在是我你她它们吗呢吧啊就很被把呀哦嗯么还没请已着但却且到咱您谁哪怎啥"
 _SOFT = " -\u3000()（）/~—－_.#"
 _MASKS = "*＊●•×✱某"
+#: Between the parts of a long name in Han characters.
+_DOTS = "·・"
 _NUMERALS = "零一二三四五六七八九十百两〇"
 
 _AFTER_STEM = {
@@ -66,7 +70,7 @@ _AFTER_STEM = {
     C_VILLAGE: "村屯庄寨組",
     C_ROAD: "路街巷弄",
     C_ROAD_WEAK: "道里线段",
-    C_PLACE_WEAK: "苑城园厦府院楼厂店场馆站所局湾坊阁邸寓",
+    C_PLACE_WEAK: "苑城园厦府院楼厂店场馆站所局湾坊阁邸寓座栋幢",
 }
 _AFTER_NUMBER = {
     C_DOOR: "号",
@@ -218,7 +222,7 @@ class Vocabulary:
             (_SOFT, SOFT),
             (_NUMERALS, NUMERAL),
             (_MASKS, MASK),
-            (data["address"]["measure"].replace(" ", ""), MEASURE),
+            (_DOTS, DOT),
             (
                 "".join({word[0] for word, bits in self.words.items() if bits & (CUE_NAME | CUE_ADDRESS | AHEAD)}),
                 CUE_FIRST,
@@ -227,13 +231,14 @@ class Vocabulary:
             for char in text:
                 flags[ord(char)] |= flag
         tables = []
-        for kinds in (_AFTER_STEM, _AFTER_NUMBER):
+        measures = {C_MEASURE: data["address"]["measure"].replace(" ", "")}
+        for kinds in (_AFTER_STEM, measures | _AFTER_NUMBER):
             table = np.zeros(1 << 16, np.uint8)
             for kind, chars in kinds.items():
                 for char in chars:
                     table[ord(char)] = kind
             tables.append(table)
-        flags[(tables[0] > 0) | (tables[1] > 0)] |= ANCHOR
+        flags[(tables[0] > 0) | ((tables[1] > 0) & (tables[1] != C_MEASURE))] |= ANCHOR
         # Of the places some words end in none of these characters (花园 does): the second one is an anchor, too.
         for word in (*data["address"]["place"].split(), *data["address"]["road"].split()):
             flags[ord(word[-1])] |= ANCHOR

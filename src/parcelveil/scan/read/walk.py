@@ -51,7 +51,8 @@ def documents(
         if path == "-":
             if "-" not in seen:
                 seen.add("-")
-                yield from read_item(Item(Place("-"), sys.stdin.buffer, budget=Budget(limits, None)), run)
+                stream = getattr(sys.stdin, "buffer", sys.stdin)
+                yield from read_item(Item(Place("-"), stream, budget=Budget(limits, None)), run)
             continue
         for found, named in _named(path):
             real = _real(found)
