@@ -24,6 +24,16 @@ PROMISED = (
     "a witness in another process: cosigned",
     "by itself it verifies",
     "the witness: error: .* has two histories",
+    "a folder of the kinds of files in which parcels' data leaked: 10 files",
+    "outlet/派件表.xlsx +an outlet's spreadsheet +400 +customer list: 400 people \\(medium\\)",
+    "supplier/客户资料_2019.csv .* customer list with identity numbers: 496 people \\(high\\)",
+    "app/order-service.log .* log with phones: 48 people",
+    "photos/IMG_0231.jpg +a photographed label +2 +waybill label with readable names, phones and addresses",
+    "photos/IMG_0232.jpg +a photographed label, masked +waybill label, masked",
+    "phone/chats.zip .* chat with",
+    "price/价目表.csv +nobody's data +nothing found",
+    "people found: ([0-9,]+) of \\1; nothing in nobody's files",
+    "of the [0-9,]+ values they hold none",
 )
 
 

@@ -30,6 +30,10 @@ SPOKEN = sorted(
         PACKAGE / "adapt" / "sealed_files.py",
         PACKAGE / "adapt" / "virtual_simulator.py",
         *(PACKAGE / "label").glob("*.py"),
+        *(PACKAGE / "scan").rglob("*.py"),
+        *(PACKAGE / "adapt").glob("tables*.py"),
+        PACKAGE / "adapt" / "table_uri.py",
+        *(PACKAGE / "cli").glob("scan*.py"),
         *(
             PACKAGE / "cli" / f"{name}.py"
             for name in (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +139,27 @@ def test_random_digits_are_rarely_ids() -> None:
     found = graded("resident_id", Values(rows.reshape(-1), np.arange(1, 200_001) * 18))
     assert np.count_nonzero(found == GOOD) <= 20
     assert np.count_nonzero(found == WEAK) < 200
+
+
+@pytest.mark.slow
+def test_no_value_makes_a_check_read_outside_of_it(tmp_path: Path) -> None:
+    """Any bytes, as rules of one's own may hand them on; compiled anew with numba's own look at every index."""
+    program = """
+import numpy as np
+from scan.checked import EXAMPLES, Values, graded
+draw = np.random.default_rng(1)
+signs = np.frombuffer(b"0123456789" * 6 + b"AXZxEHpv1n:@.,-+*() wSFYTJD" + "转●×•".encode(), np.uint8)
+ends = np.cumsum(draw.integers(1, 60, 100_000))
+values = Values(draw.choice(signs, ends[-1]), ends)
+for check in EXAMPLES:
+    graded(check, values)
+    graded(check, Values(values.data[: ends[0]], ends[:1]))
+print("done")
+"""
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(tests)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout == "done\n", run.stderr[-2000:]
 
 
 # --- python-stdnum is the oracle of every checksum. What it asks beyond the checksum, and what our checks do, is said.

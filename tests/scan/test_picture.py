@@ -27,7 +27,7 @@ from parcelveil.label import codes, ocr
 from parcelveil.label.gate import Gate
 from parcelveil.label.raster import png
 from parcelveil.label.typeset import Typesetter
-from parcelveil.scan import picture, picture_text, waybill_label
+from parcelveil.scan import picture, picture_text, reading_order, waybill_label
 from parcelveil.scan.findings import Place, Read
 from parcelveil.scan.picture import read_picture, text_of_codes
 from parcelveil.scan.read import why
@@ -82,7 +82,7 @@ def found(text: str, fields: Fields) -> list[bool]:
     return [holds(text, value) for value in (*values, fields.from_address)]
 
 
-@pytest.mark.parametrize("module", [picture, picture_text, waybill_label, ocr])
+@pytest.mark.parametrize("module", [picture, picture_text, reading_order, waybill_label, ocr])
 def test_the_examples_are_true(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 
@@ -289,7 +289,7 @@ def test_rows_are_told_however_the_picture_slants(slant: float, order: list[int]
     places = [(0, 0), (300, 3), (0, 60), (330, 58), (0, 120), (900, 121)]
     texts = ["一行名字", "一行号码", "二行名字", "二行号码", "三行名字", "三行号码"]
     told = [line_at(texts[at], *places[at], slant) for at in order]
-    text, boxes = picture_text.rows_of(told)
+    text, boxes = reading_order.rows_of(told)
     assert text.decode() == "一行名字\t一行号码\n二行名字\t二行号码\n三行名字\t三行号码\n"
     assert [box for _, box in boxes] == [next(one.box for one in told if one.text == each) for each in texts]
     assert [text[start : start + 12].decode() for start, _ in boxes] == texts
@@ -298,7 +298,40 @@ def test_rows_are_told_however_the_picture_slants(slant: float, order: list[int]
 def test_a_large_line_does_not_pull_two_small_ones_into_one_row() -> None:
     tall = ocr.ReadLine("大字", (0, 0, 200, 100), 0.9)
     told = [tall, line_at("上面一行", 300, 10), line_at("下面一行", 300, 60)]
-    assert picture_text.rows_of(told)[0].decode().count("\n") >= 2
+    assert reading_order.rows_of(told)[0].decode().count("\n") >= 2
+
+
+def box_line(text: str, left: float, top: float) -> ocr.ReadLine:
+    return ocr.ReadLine(text, (left, top, left + 20 * len(text), top + 30), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (
+            ["地址: 浙江省杭州市西湖区北山街道新建路1", "8号阳光花园", "电话: 16425830719"],
+            3,
+        ),  # digits are never put together
+        (["浙江省杭州市西湖区北山街道新建路阳光花", "园3幢2单元501室", "品名: 外套"], 2),
+        (["浙江省杭州市西湖区北山街道新建路阳光花园", "三期住宅小区的西门对面再往前走二百米的", "小店转交", "好的"], 2),
+        (["浙江省杭州市西湖区北山街道新建路18号", "张三"], 1),  # as wide as the text: an address's last word, too
+        (["浙江省杭州市西湖区新建路18号", "张三", "这一行比地址长得多,所以上面的地址没有到头,张三是名字"], 3),
+        (["浙江省杭州市西湖区新建路18号", "广东省深圳市南山区科技路2号", "江苏省无锡市滨湖区花园中路4号"], 3),
+        (["浙江省杭州市西湖区新建路18号", "张三 16425830719"], 2),
+        (["今天下午三点前能不能出货", "好的"], 2),
+    ],
+)
+def test_wrapped_addresses_are_put_together(told: list[str], text: int) -> None:
+    rows = [box_line(one, 40, 100 + 40 * at) for at, one in enumerate(told)]
+    said, boxes = reading_order.rows_of(rows)
+    assert said.decode().count("\n") == text, said.decode()
+    assert [said[start:].decode()[:2] for start, _ in boxes] == [one[:2] for one in told]
+
+
+@pytest.mark.parametrize(("left", "top"), [(400, 140), (40, 200), (-200, 140)])
+def test_what_stands_elsewhere_is_no_rest(left: float, top: float) -> None:
+    rows = [box_line("浙江省杭州市西湖区北山街道新建路阳光花", 300, 100), box_line("园3幢2单元501室", 300 + left, top)]
+    assert reading_order.rows_of(rows)[0].decode().count("\n") == 2
 
 
 def test_strips_give_every_line_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ def _demo(folder: Path, count: int) -> None:
 
     from parcelveil.cli.demo_desk import desk_demo
     from parcelveil.cli.demo_label import label_demo
+    from parcelveil.cli.demo_scan import scan_demo
     from parcelveil.seal import kernel
     from parcelveil.seal.mask import mask_column
     from parcelveil.simulate.parcels import parcels
@@ -100,7 +101,8 @@ def _demo(folder: Path, count: int) -> None:
         opens = int(sum(np.count_nonzero(part == kernel.OK) for part in whole))
         print(f"6. the whole day opened: {opens:,} of {count:,} waybills ({count / took:,.0f} waybills/s)")
         tokens = label_demo(folder, sealed[0], day[0], 7)
-        desk_demo(workspace, sealed[0], day[0], tokens, 9)
+        after = desk_demo(workspace, sealed[0], day[0], tokens, 9)
+        scan_demo(folder, after)
 
 
 def _open_keys(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:

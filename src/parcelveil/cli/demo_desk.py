@@ -39,8 +39,11 @@ _STAFF = (
 
 def desk_demo(
     workspace: Workspace, sealed: pa.RecordBatch, clear: pa.RecordBatch, tokens: dict[str, str], first: int
-) -> None:
-    """Looks, refusals, an export by two persons, a verified log, an altered tile, a rewritten log; steps from ``first``."""
+) -> int:
+    """Looks, refusals, an export by two persons, a verified log, an altered tile, a rewritten log; steps from ``first``.
+
+    Returns the number of the step that comes next.
+    """
     from parcelveil.adapt.sealed_files import SealedBatch
 
     step = iter(range(first, first + 20))
@@ -59,6 +62,7 @@ def desk_demo(
     _verified(workspace, own, next(step))
     _altered(workspace, next(step))
     _witnessed(workspace, next(step))
+    return next(step)
 
 
 def _register(workspace: Workspace) -> dict[str, Credentials]:

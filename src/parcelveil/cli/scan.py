@@ -92,5 +92,3 @@ def scan(
     options = {"paths": "\0".join(paths), "--ocr": str(ocr), "--depth": str(depth)}
     subject = Subject(documents, lambda: sizes(paths), options, journal, resume)
     return run(subject, look or Look(), out or Out(), known or Known(), where)
-
-

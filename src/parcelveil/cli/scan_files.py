@@ -45,9 +45,7 @@ def documents_of(
 
         return read_picture(place, source, ocr=True, note=survey.note, seen=seen)
 
-    return documents(
-        paths, limits, survey.note, database=database, picture=picture if ocr else None, skip=survey.skip
-    )
+    return documents(paths, limits, survey.note, database=database, picture=picture if ocr else None, skip=survey.skip)
 
 
 def _database(place: Place, source: bytes | Path, survey: Survey) -> Iterator[Document]:

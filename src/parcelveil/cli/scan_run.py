@@ -35,7 +35,6 @@ from parcelveil.scan.survey import Survey
 
 if TYPE_CHECKING:
     from parcelveil.scan.document import Document
-    from parcelveil.scan.rules import Family
     from parcelveil.scan.waybill_label import LabelSeen
     from parcelveil.workspace import Workspace
 
@@ -77,7 +76,6 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
             stack.callback(journal.close)
         outputs = stack.enter_context(Outputs(out, families, lasting=key.lasting, journalled=journalled))
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        run = _Run(subject)
         survey = Survey(
             scanner,
             wanted=wanted,
@@ -86,9 +84,8 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
             sinks=outputs.sinks,
             baseline=baseline,
             journal=journal,
-            moved=run.moved,
         )
-        finished, seconds = run.through(survey, journalled)
+        finished, seconds = _through(subject, survey, journalled)
         if finished:
             survey.finish()
         else:
@@ -134,46 +131,34 @@ def _stopped(report: Report) -> str:
     return say("stopped: nothing was written")
 
 
-class _Run:
-    """Reads all documents, with a bar."""
+def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[bool, float]:
+    """Take all documents, with a bar. Returns whether it came to the end, and in how many seconds."""
+    started = time.perf_counter()
+    total = subject.size() if sys.stderr.isatty() else None
+    bar = Progress(say("scanning"), total, lambda: survey.bytes if total is None else min(survey.bytes, total))
+    survey.moved = lambda: bar.advance(survey.manifest.documents, lambda seconds: _said(survey, seconds))
+    finished = True
+    try:
+        survey.restore()
+        with naming(journalled or say("an output")):
+            for document in subject.documents(survey):
+                survey.take(document)
+    except KeyboardInterrupt:
+        finished = False
+    finally:
+        bar.close()
+    return finished, time.perf_counter() - started
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._survey: Survey | None = None
-        self._bar: Progress | None = None
 
-    def through(self, survey: Survey, journalled: str | None) -> tuple[bool, float]:
-        """Take all documents. Returns whether it came to the end, and in how many seconds."""
-        self._survey = survey
-        started = time.perf_counter()
-        finished = True
-        total = self._subject.size() if sys.stderr.isatty() else None
-        self._bar = Progress(say("scanning"), total, lambda: survey.bytes if total is None else min(survey.bytes, total))
-        try:
-            survey.restore()
-            with naming(journalled or say("an output")):
-                for document in self._subject.documents(survey):
-                    survey.take(document)
-        except KeyboardInterrupt:
-            finished = False
-        finally:
-            self._bar.close()
-        return finished, time.perf_counter() - started
-
-    def moved(self) -> None:
-        """Something more was read."""
-        if self._bar is not None and self._survey is not None:
-            self._bar.advance(self._survey.manifest.documents, self._said)
-
-    def _said(self, seconds: float) -> str:
-        survey = self._survey
-        assert survey is not None
-        told = say("{files} files, {size} MB, {rate} MB/s, {findings} findings")
-        size = survey.bytes / _MB
-        return told.format(
-            files=f"{survey.manifest.documents:,}", size=f"{size:,.1f}", rate=f"{size / max(seconds, 1e-3):,.1f}",
-            findings=f"{survey.findings:,}",
-        )  # fmt: skip
+def _said(survey: Survey, seconds: float) -> str:
+    """How far it is, behind the bar."""
+    size = survey.bytes / _MB
+    return say("{files} files, {size} MB, {rate} MB/s, {findings} findings").format(
+        files=f"{survey.manifest.documents:,}",
+        size=f"{size:,.1f}",
+        rate=f"{size / max(seconds, 1e-3):,.1f}",
+        findings=f"{survey.findings:,}",
+    )
 
 
 def _journalled(subject: Subject, out: Out) -> str | None:

@@ -29,6 +29,8 @@ _SHORTEST = 24
 _MB = 1_000_000
 #: States in the order of the columns, and what these are called.
 _STATES = {"clear": "readable", "masked": "masked", "protected": "protected", "key": "key"}
+#: What a label shows of people.
+_SHOWN = {"masked": "masked", "clear": "readable", "partly": "partly masked", "unknown": "unknown"}
 #: What a list holds in vain.
 _COUNTED = {
     "stale": "{count} entries of the baseline are gone: write it anew ({places})",
@@ -205,13 +207,13 @@ def _shortened(path: str, room: int) -> str:
 
 
 def _labels(labels: Sequence[tuple[Place, LabelSeen]], width: int) -> str:
-    header = [say("picture"), say("label"), say("carrier"), say("personal data"), say("confidence")]
+    header = [say("picture"), say("label"), say("carrier"), say("state"), say("confidence")]
     rows = [
         [
             plain(place.text),
             say("yes") if label.is_label else say("no"),
             label.carrier or "-",
-            say(label.masked) if label.is_label else "-",
+            say(_SHOWN[label.masked]) if label.is_label else "-",
             f"{label.confidence:.2f}",
         ]
         for place, label in labels[:_MOST_ROWS]

@@ -113,7 +113,7 @@ class _Rows:
     def __init__(self, database: Tables, table: str, sample: int | None, seed: int) -> None:
         self._database, self._table, self._sample, self._seed = database, table, sample, seed
         self._count = self._bytes = 0
-        self._failed = False
+        self._failed = ""
 
     def batches(self) -> Iterator[tuple[int, object]]:
         try:
@@ -121,15 +121,15 @@ class _Rows:
                 self._count += batch.num_rows
                 self._bytes += batch.nbytes
                 yield first, batch
-        except InputError:
-            self._failed = True  # a view without permission, a broken page: the other tables go on
+        except InputError as error:  # a view without permission, a broken page: the other tables go on
+            self._failed = str(error.values.get("why") or FAILED)
 
     def read(self, place: Place) -> Read:
         from parcelveil.scan.findings import Read
 
         lacking = next(iter(self._database.left_out(self._table)), "")
         sampled = self._sample is not None and self._count >= self._sample and self._more()
-        why = FAILED if self._failed else lacking or (SAMPLED if sampled else "")
+        why = self._failed or lacking or (SAMPLED if sampled else "")
         outcome = "read" if not why else "partly" if self._count or not self._failed else "skipped"
         return Read(place, "table", outcome, why, bytes=self._bytes, rows=self._count)  # type: ignore[arg-type]
 

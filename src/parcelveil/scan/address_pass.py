@@ -107,7 +107,8 @@ def unit_at(points: Points, at: int, end: int, chars: Chars) -> tuple[int, int]:
             return C_BLOCK, 2
         if after == 0x7EBF:  # 号线: an underground line
             return 0, 0
-    return np.int64(number_kind(chars[code])), 1 if number_kind(chars[code]) else 0
+    kind = number_kind(chars[code])
+    return (kind, 1) if kind and kind != C_MEASURE else (0, 0)
 
 
 @compiled

@@ -8,8 +8,8 @@
     2
 
 The kernel knows checks by number (``CODES``; 0 is "no check", and GOOD). A check in ``SLOW`` exists in Python only: here
-it says GOOD, and who called asks ``CHECKS`` about the few that are left. numba keeps compiled functions by the time of
-their own file: after a change here, the files that call these functions have to be compiled anew too.
+it says GOOD, and who called asks ``CHECKS`` about the few that are left. numba keeps compiled functions by what stands in
+their own file only: after a change here, what calls these functions has to be compiled anew too.
 """
 
 from __future__ import annotations

@@ -153,9 +153,11 @@ class Scanner:
     # --- text
 
     def _texts(self, document: Document) -> Iterator[pa.RecordBatch]:
-        originals, line = Originals(document.encoding), 1
+        originals, line = Originals(), 1
         for block, hits, lines, newlines in self._mapped(self._blocks(document)):
-            starts, ends = originals.of(block.data, block.base, block.high, hits.start, hits.end)
+            starts, ends = originals.of(
+                block.data, block.base, block.high, hits.start, hits.end, document.encoding
+            )
             if len(hits.start):
                 row = column = None
                 if block.columns is not None and block.rows is not None:

@@ -44,6 +44,7 @@ def fold(data: Bytes) -> Folded:
     """The folded text."""
     folded, places = np.empty_like(data), np.empty(len(data) // 3, np.int64)
     size, count = _fold(data, folded, places)
+    folded.flags.writeable = False  # like every text: the passes are compiled for one kind of array
     return Folded(folded[:size], places[:count])
 
 

@@ -40,6 +40,8 @@ from parcelveil.scan.people_pass import (
     W_CUE,
     W_STREET,
     Floats,
+    names_pass,
+    places_pass,
     segments_pass,
     unbeaten,
 )
@@ -156,7 +158,11 @@ class People:
         if high <= low:
             return self._spans(np.zeros((0, 4), np.int64), np.zeros(0))
         rows, odds = _room(high - low)
-        total = segments_pass(data, low, high, hits, hit_is, *self.tables, in_line, rows, odds)
+        segments = np.empty(((high - low) // 4 + 64, 4), np.int64)
+        chars, words = self.tables
+        count = segments_pass(data, low, high, hits, hit_is, chars, segments)
+        total = names_pass(data, segments, count, chars, words, rows, odds)
+        total = places_pass(data, segments, count, hits, hit_is, chars, words, in_line, rows, odds, total)
         total = beside_pass(data, low, high, hits, hit_is, *self.tables, rows, odds, total)
         codes = np.array([NAME, W_CUE, ADDRESS_FOREIGN, W_STREET], np.int64)
         total += foreign_pass(data, low, high, self.tables.words, rows[total:], odds[total:], codes)

@@ -21,9 +21,11 @@ from parcelveil.scan.text_pass import (
     Points,
     Words,
     back_over,
+    decode,
     family_odds,
     is_stop,
     key_before,
+    may_begin,
     point,
     width,
     word_at,
@@ -49,6 +51,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Rules by the order in which People knows them.
 NAME, NAME_MASKED, NAME_PROSE, ADDRESS, ADDRESS_MASKED, ADDRESS_FOREIGN = range(6)
+#: What a segment may hold.
+NAMED, PLACED = 1, 2
 #: Why something was found; people.py gives the texts.
 (W_NONE, W_CUE, W_PHONE, W_COLUMN, W_LOOKS, W_TITLE, W_VERB, W_PARTS, W_STREET) = range(9)
 #: Kinds of hits, as the engine tells them.
@@ -94,62 +98,67 @@ def parts(code: int) -> bool:
 
 
 @compiled
-def _names_of_segment(
-    data: Bytes, points: Points, places: Index, count: int, chars: Chars, words: Words, span: Index,
-    rows: Index, odds: Floats, total: int,
-) -> int:  # fmt: skip
-    """Names behind a cue, and names in running text."""
-    at, after_cue, fresh = 0, False, True
-    if count > 8:
-        # Most long segments that begin with a family name are addresses.
-        _, length = word_at(words, points, 0, count, AREA | TOWN)
-        fresh = length == 0 or _dot_follows(points, 0, count, chars)
-    if points[0] == 0x53EB and key_before(data, 0, places[1], words) & CUE_NAME:  # (我)叫
-        at, fresh, after_cue = 1, True, True
-    while at < count:
-        char = chars[points[at]]
-        if fresh and (char & MASK or family_odds(char) > -8.0 or _dot_follows(points, at, count, chars)):
-            stop = at
-            while stop < count and not parts(points[stop]) and stop - at < 40:
-                stop += 1
-            state, score, _ = name_of(points, at, stop, chars, words, span)
-            if (state == CLEAR and (score <= -1.5 or span[0] != at)) or state == NOTHING:
-                score = name_ahead(points, at, stop, chars, words, span)
-            if state == MASKED or score > -3.0:
-                if at == 0:
-                    after_cue = key_before(data, 0, places[0], words) & CUE_NAME != 0
-                first, last = places[span[0]], places[span[1]]
-                if state == MASKED:
-                    if after_cue:
-                        total = put(rows, odds, total, first, last, NAME_MASKED, W_CUE, AFTER_CUE + 1.0)
-                elif after_cue:
-                    if score + AFTER_CUE >= LEAST:
-                        total = put(rows, odds, total, first, last, NAME, W_CUE, score + AFTER_CUE)
-                elif score >= -0.5:
-                    behind = span[1]
-                    while behind < count and points[behind] == 32:
-                        behind += 1
-                    meaning, _ = word_at(words, points, behind, count, TITLE | BEHIND)
-                    verb = behind < count and points[behind] in _VERBS
-                    if behind == count:
-                        verb = point(data, places[count], len(data)) in _STOP_VERBS
-                    if meaning & TITLE:
-                        logit = score + IN_PROSE + WITH_TITLE
-                        total = put(rows, odds, total, first, last, NAME_PROSE, W_TITLE, logit)
-                    elif (meaning & BEHIND or verb) and score >= 0.8:
-                        logit = score + IN_PROSE + WITH_VERB
-                        if logit >= LEAST:
-                            total = put(rows, odds, total, first, last, NAME_PROSE, W_VERB, logit)
-        fresh = after_cue = False
-        step = 1
-        if char & CUE_FIRST:
-            meaning, length = word_at(words, points, at, count, CUE_NAME | AHEAD)
-            if length:
-                step, fresh = length, True
-                after_cue = meaning & CUE_NAME != 0
-                while at + step < count and points[at + step] in (32, 0x3000, 0x4E3A, 0xFF08):
-                    step += 1
-        at += step
+def names_pass(
+    data: Bytes, segments: Index, how_many: int, chars: Chars, words: Words, rows: Index, odds: Floats
+) -> int:
+    """Rows for names behind a cue, and for names in running text, in the segments marked NAMED. Returns how many."""
+    points, places, span = np.empty(LONGEST + 8, np.int32), np.empty(LONGEST + 9, np.int64), np.empty(4, np.int64)
+    total = 0
+    for segment in range(how_many):
+        if not segments[segment, 2] & NAMED:
+            continue
+        count = decode(data, segments[segment, 0], segments[segment, 1], points, places)
+        at, after_cue, fresh = 0, False, True
+        if count > 8:
+            # Most long segments that begin with a family name are addresses.
+            _, length = word_at(words, points, 0, count, AREA | TOWN)
+            fresh = length == 0 or _dot_follows(points, 0, count, chars)
+        if points[0] == 0x53EB and key_before(data, 0, places[1], words) & CUE_NAME:  # (我)叫
+            at, fresh, after_cue = 1, True, True
+        while at < count:
+            char = chars[points[at]]
+            if fresh and (char & MASK or family_odds(char) > -8.0 or _dot_follows(points, at, count, chars)):
+                stop = at
+                while stop < count and not parts(points[stop]) and stop - at < 40:
+                    stop += 1
+                state, score, _ = name_of(points, at, stop, chars, words, span)
+                if (state == CLEAR and (score <= -1.5 or span[0] != at)) or state == NOTHING:
+                    score = name_ahead(points, at, stop, chars, words, span)
+                if state == MASKED or score > -3.0:
+                    if at == 0:
+                        after_cue = key_before(data, 0, places[0], words) & CUE_NAME != 0
+                    first, last = places[span[0]], places[span[1]]
+                    if state == MASKED:
+                        if after_cue:
+                            total = put(rows, odds, total, first, last, NAME_MASKED, W_CUE, AFTER_CUE + 1.0)
+                    elif after_cue:
+                        if score + AFTER_CUE >= LEAST:
+                            total = put(rows, odds, total, first, last, NAME, W_CUE, score + AFTER_CUE)
+                    elif score >= -0.5:
+                        behind = span[1]
+                        while behind < count and points[behind] == 32:
+                            behind += 1
+                        meaning, _ = word_at(words, points, behind, count, TITLE | BEHIND)
+                        verb = behind < count and points[behind] in _VERBS
+                        if behind == count:
+                            verb = point(data, places[count], len(data)) in _STOP_VERBS
+                        if meaning & TITLE:
+                            logit = score + IN_PROSE + WITH_TITLE
+                            total = put(rows, odds, total, first, last, NAME_PROSE, W_TITLE, logit)
+                        elif (meaning & BEHIND or verb) and score >= 0.8:
+                            logit = score + IN_PROSE + WITH_VERB
+                            if logit >= LEAST:
+                                total = put(rows, odds, total, first, last, NAME_PROSE, W_VERB, logit)
+            fresh = after_cue = False
+            step = 1
+            if char & CUE_FIRST and at + 1 < count and may_begin(words, points[at], points[at + 1]):
+                meaning, length = word_at(words, points, at, count, CUE_NAME | AHEAD)
+                if length:
+                    step, fresh = length, True
+                    after_cue = meaning & CUE_NAME != 0
+                    while at + step < count and points[at + step] in (32, 0x3000, 0x4E3A, 0xFF08):
+                        step += 1
+            at += step
     return total
 
 
@@ -183,32 +192,35 @@ def _near(data: Bytes, hits: Index, hit_is: Bytes, hit: int, start: int, end: in
 
 
 @compiled
-def _segment(
-    data: Bytes, start: int, end: int, count: int, named: bool, placed: bool, hits: Index, hit_is: Bytes, hit: int, chars: Chars,
-    words: Words, in_line: bool, points: Points, places: Index, counts: Index, found: Index, scores: Floats, span: Index,
+def places_pass(
+    data: Bytes, segments: Index, how_many: int, hits: Index, hit_is: Bytes, chars: Chars, words: Words, in_line: bool,
     rows: Index, odds: Floats, total: int,
 ) -> int:  # fmt: skip
-    """Names, if there may be any (``named``), and addresses (``placed``) of one segment."""
-    if named:
-        total = _names_of_segment(data, points, places, count, chars, words, span, rows, odds, total)
-    if not placed:
-        return total
-    before_phone = hit < len(hits) and hits[hit, 0] == end and hit_is[hit] == PHONE
-    chains = addresses_in(points, count, before_phone, chars, words, counts, found, scores)
-    for chain in range(chains):
-        score, why = scores[chain], W_PARTS
-        first, last = found[chain, 0], found[chain, 1]
-        if last - first < 4 or score < LEAST - AT_A_CUE - BESIDE_A_PHONE:
+    """Adds rows for the addresses in the segments marked PLACED. ``in_line``: lines are worlds of their own."""
+    points, places = np.empty(LONGEST + 8, np.int32), np.empty(LONGEST + 9, np.int64)
+    found, scores = np.empty((MOST_FOUND, 3), np.int64), np.empty(MOST_FOUND, np.float64)
+    counts = np.empty(COUNTS, np.int64)
+    for segment in range(how_many):
+        if not segments[segment, 2] & PLACED:
             continue
-        if key_before(data, 0, places[first], words) & CUE_ADDRESS:
-            score, why = score + AT_A_CUE, W_CUE
-        if _near(data, hits, hit_is, hit, start, end, in_line):
-            score += BESIDE_A_PHONE
-            if why == W_PARTS:
-                why = W_PHONE
-        if score >= LEAST:
-            rule = ADDRESS_MASKED if found[chain, 2] else ADDRESS
-            total = put(rows, odds, total, places[first], places[last], rule, why, score)
+        start, end, hit = segments[segment, 0], segments[segment, 1], segments[segment, 3]
+        count = decode(data, start, end, points, places)
+        before_phone = hit < len(hits) and hits[hit, 0] == end and hit_is[hit] == PHONE
+        chains = addresses_in(points, count, before_phone, chars, words, counts, found, scores)
+        for chain in range(chains):
+            score, why = scores[chain], W_PARTS
+            first, last = found[chain, 0], found[chain, 1]
+            if last - first < 3 or score < LEAST - AT_A_CUE - BESIDE_A_PHONE:
+                continue
+            if key_before(data, 0, places[first], words) & CUE_ADDRESS:
+                score, why = score + AT_A_CUE, W_CUE
+            if _near(data, hits, hit_is, hit, start, end, in_line):
+                score += BESIDE_A_PHONE
+                if why == W_PARTS:
+                    why = W_PHONE
+            if score >= LEAST:
+                rule = ADDRESS_MASKED if found[chain, 2] else ADDRESS
+                total = put(rows, odds, total, places[first], places[last], rule, why, score)
     return total
 
 
@@ -250,14 +262,11 @@ def _past_ascii(data: Bytes, at: int, high: int, chars: Chars) -> int:
 
 
 @compiled
-def segments_pass(
-    data: Bytes, low: int, high: int, hits: Index, hit_is: Bytes, chars: Chars, words: Words, in_line: bool,
-    rows: Index, odds: Floats,
-) -> int:  # fmt: skip
-    """Rows for all segments that touch ``[low, high)``. Returns how many. ``in_line``: lines are worlds of their own."""
-    points, places = np.empty(LONGEST + 8, np.int32), np.empty(LONGEST + 9, np.int64)
-    found, scores = np.empty((MOST_FOUND, 3), np.int64), np.empty(MOST_FOUND, np.float64)
-    counts, span = np.empty(COUNTS, np.int64), np.empty(4, np.int64)
+def segments_pass(data: Bytes, low: int, high: int, hits: Index, hit_is: Bytes, chars: Chars, segments: Index) -> int:
+    """The segments that touch ``[low, high)`` and may hold a name or an address. Returns how many.
+
+    Rows of ``segments``: beginning, end, NAMED and PLACED, and the first hit that does not begin before the end.
+    """
     total, size = 0, len(data)
     start = segment_start(data, low, hits, hit_is, chars)
     known = start >= 0
@@ -273,7 +282,7 @@ def segments_pass(
                 at = max(at, hits[hit, 1])
             hit += 1
         limit = min(size, hits[hit, 0]) if hit < len(hits) else size
-        start, count, seen, step = at, 0, np.uint32(0), 0
+        start, count, seen, step, first, leading = at, 0, np.uint32(0), 0, 0, np.uint32(0)
         while at < limit:
             code, step = np.int64(data[at]), 1
             if code >= 0x80:
@@ -284,24 +293,19 @@ def segments_pass(
             char = chars[code]
             if char & STOP:
                 break
-            if count < LONGEST:
-                points[count], places[count] = code, at
-                count += 1
+            if count == 0:
+                first, leading = code, char
+            count += 1
             seen |= char
             at += step
-        # A look at the first character and at all flags keeps the rest of most segments unread.
-        named = count > 0 and (
-            seen & (CUE_FIRST | DOT)
-            or points[0] == 0x53EB
-            or chars[points[0]] & MASK
-            or family_odds(chars[points[0]]) > -8.0
-        )
-        if known and seen & HAN and (named or (seen & ANCHOR and count >= 5)) and 4 <= at - start <= LONGEST:
-            places[count] = at
-            total = _segment(
-                data, start, at, count, named, seen & ANCHOR and count >= 5, hits, hit_is, hit, chars, words, in_line,
-                points, places, counts, found, scores, span, rows, odds, total,
-            )  # fmt: skip
+        # A look at the first character and at all flags keeps most segments unread.
+        if known and seen & HAN and 4 <= at - start <= LONGEST:
+            use = PLACED if seen & ANCHOR and count >= 3 else 0
+            if seen & (CUE_FIRST | DOT) or first == 0x53EB or leading & MASK or family_odds(leading) > -8.0:
+                use |= NAMED
+            if use and total < len(segments):
+                segments[total, 0], segments[total, 1], segments[total, 2], segments[total, 3] = start, at, use, hit
+                total += 1
         if at < limit:
             at += step
         elif at < size:

@@ -37,8 +37,9 @@ from parcelveil.label.pages import Line, Page, Source, count_pages, is_pdf, meta
 from parcelveil.label.payload import readable
 from parcelveil.scan.document import Box, Document
 from parcelveil.scan.findings import Place, Read
-from parcelveil.scan.picture_text import Upright, is_blank, level, read_upright, rows_of
+from parcelveil.scan.picture_text import Upright, is_blank, read_upright
 from parcelveil.scan.read import why
+from parcelveil.scan.reading_order import level, rows_of
 from parcelveil.scan.waybill_label import LINEAR, LabelSeen, recognise
 
 #: Pages of one file whose text is read: about ten minutes of one core.

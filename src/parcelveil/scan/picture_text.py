@@ -1,26 +1,17 @@
-"""Text of a picture in reading order: upright, however the picture lies, and row by row.
+"""The lines of text of a picture, however it lies.
 
 ::
 
     (upright,) = read_upright(image, codes.read(image))   # Upright(lines=[...], turn=90)
-    text, boxes = rows_of(upright.lines, upright.turn)    # b'\\xe6\\x94\\xb6...', [(0, (38.0, 67.0, 491.0, 114.0)), ...]
 
 Bar codes say how the picture lies. Without one, lines that run from top to bottom are a reason to turn it, and the
-longest lines tell whether it stands on its head. Lines that stand beside each other become one line of text, so that a
-name and its phone are neighbours; a slant of the whole picture does not matter. A picture that is much longer than it is wide, or
-whose letters would become too small when it is read as a whole, is read in strips.
-
-    >>> from parcelveil.label.ocr import ReadLine
-    >>> name, phone = ReadLine("张三", (0, 0, 60, 30), 0.9), ReadLine("16400000031", (200, 2, 400, 32), 0.9)
-    >>> below = ReadLine("杭州市", (0, 60, 90, 90), 0.9)
-    >>> text, boxes = rows_of([below, phone, name])
-    >>> text.decode(), [start for start, _ in boxes]
-    ('张三\\t16400000031\\n杭州市\\n', [0, 7, 19])
+longest lines tell whether it stands on its head. A picture that is much longer than it is wide, or whose letters would
+become too small when it is read as a whole, is read in strips.
+:mod:`~parcelveil.scan.reading_order` makes text of the lines.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -107,74 +98,6 @@ def _best(readings: list[Upright]) -> list[Upright]:
         Upright([line for place, line in kept if place == number], reading.turn)
         for number, reading in enumerate(readings)
     ]
-
-
-def rows_of(lines: Sequence[ReadLine], turn: int = 0) -> tuple[bytes, list[tuple[int, Box]]]:
-    """The text of lines in reading order, UTF-8, a row a line; and where in it each of them begins, and its box.
-
-    Within a row lines are parted by a blank, and by a tab where the gap is wider than they are high.
-
-    Args:
-        lines: as they were read.
-        turn: by how many degrees clockwise the picture lies turned; a multiple of 90.
-    """
-    told = [line for line in lines if len(line.text) >= _TELLING and abs(line.slope) < math.pi / 4]
-    slope = median(line.slope for line in told) if told else 0.0
-    rows: list[list[tuple[Box, ReadLine]]] = []
-    for box, line in sorted(((level(line.box, slope, turn), line) for line in lines), key=_middle):
-        if rows and all(_beside(box, other) for other, _ in rows[-1]):
-            rows[-1].append((box, line))
-        else:
-            rows.append([(box, line)])
-    text = bytearray()
-    boxes: list[tuple[int, Box]] = []
-    for row in rows:
-        end: Box | None = None
-        for box, line in sorted(row, key=lambda one: one[0][0]):
-            if end is not None:
-                text += b" " if box[0] - end[2] <= box[3] - box[1] else b"\t"
-            boxes.append((len(text), line.box))
-            text += " ".join(line.text.split()).encode("utf-8", "replace")
-            end = box
-        text += b"\n"
-    return bytes(text), boxes
-
-
-def level(box: Box, slope: float, turn: int = 0) -> Box:
-    """Where a line would stand if its picture were upright and not slanted; the origin is anywhere.
-
-    >>> level((0, 0, 100, 20), 0.0, turn=180)
-    (-100, -20, 0, 0)
-    """
-    left, top, right, bottom = box
-    if turn % 360 == 90:
-        left, top, right, bottom = top, -right, bottom, -left
-    elif turn % 360 == 180:
-        left, top, right, bottom = -right, -bottom, -left, -top
-    elif turn % 360 == 270:
-        left, top, right, bottom = -bottom, left, -top, right
-    if not slope:
-        return left, top, right, bottom
-    cos, sin = math.cos(slope), math.sin(slope)
-    x, y = (left + right) / 2, (top + bottom) / 2
-    x, y = x * cos + y * sin, y * cos - x * sin
-    # The upright box around a slanted line is as wide as w cos + h sin, and as high as w sin + h cos.
-    width, height, even = right - left, bottom - top, cos * cos - sin * sin
-    wide = max(width * cos - height * abs(sin), 1.0) / even
-    high = max(height * cos - width * abs(sin), height / 4) / even
-    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
-
-
-def _middle(one: tuple[Box, ReadLine]) -> float:
-    return one[0][1] + one[0][3]
-
-
-def _beside(one: Box, other: Box) -> bool:
-    """Whether two boxes stand in one row, and neither is above the other."""
-    apart = abs(one[1] + one[3] - other[1] - other[3]) / 2
-    overlap = min(one[2], other[2]) - max(one[0], other[0])
-    narrower = min(one[2] - one[0], other[2] - other[0])
-    return apart < 0.5 * min(one[3] - one[1], other[3] - other[1]) and overlap < 0.5 * narrower
 
 
 def _upright(image: Image, turn: int) -> Image:

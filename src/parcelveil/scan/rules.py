@@ -66,6 +66,9 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str = ""
     #: Han characters of which one has to stand directly before the match, and belongs to it (plates).
     before: str = ""
+    #: An RE2 expression for values without a shape of their own: a whole cell that matches is one, in a column whose
+    #: header is one of `columns`.
+    cell: str = ""
     #: Reported only where a cue or its column speaks for it.
     needs_cue: bool = False
     cues: list[str] = []

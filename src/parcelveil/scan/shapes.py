@@ -130,7 +130,7 @@ class _Parser:
     def _wrong(self, why: str) -> InputError:
         return InputError(
             "the pattern {pattern} is not understood at place {place}: {why}",
-            hint="a pattern may have literals, [..], \\d, (?:..), |, ? and {m,n}",
+            hint=r"a pattern may have literals, [..], \d, (?:..), |, ? and {{m,n}}",
             pattern=self._text,
             place=self._at + 1,
             why=why,

@@ -64,7 +64,7 @@ class Wanted:
 
 
 class Survey:
-    """See the module. ``moved`` is called now and then while a document is read; it may raise, to end the scan."""
+    """See the module."""
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class Survey:
         sinks: Sequence[Sink] = (),
         baseline: BaselineWriter | None = None,
         journal: Journal | None = None,
-        moved: Callable[[], object] = lambda: None,
     ) -> None:
         self.tally = Tally()
         self.manifest = manifest or Manifest()
@@ -84,9 +83,11 @@ class Survey:
         self.weak = 0  # findings of a tier that is not wanted
         self.bytes = self.rows = self.findings = 0  # so far
         self.restored = 0  # files that were finished by a run before
+        #: Called now and then while documents are read; it may raise, to end the scan.
+        self.moved: Callable[[], object] = lambda: None
         self._scanner, self._wanted = scanner, wanted or Wanted()
         self._sinks = [*([journal.sink] if journal else []), *sinks]
-        self._baseline, self._journal, self._moved = baseline, journal, moved
+        self._baseline, self._journal = baseline, journal
         self._found: Counter[tuple[str, str]] = Counter()  # source and member -> findings since its last line
         self._parts: dict[tuple[str, str], dict[str, None]] = {}
         self._source: str | None = None
@@ -109,7 +110,7 @@ class Survey:
             if found.num_rows:
                 self._add(found, document.format, self._sinks)
                 self._found[place.source, place.member] += found.num_rows
-            self._moved()
+            self.moved()
 
     def note(self, read: Read) -> None:
         """Take a line of the manifest, which readers give behind the documents that it speaks of."""
@@ -119,7 +120,7 @@ class Survey:
         self._line(read, self._parts.pop((place.source, place.member), {}))
         if self._journal is not None:
             self._reads.append(read)
-        self._moved()
+        self.moved()
 
     def skip(self, place: Place) -> bool:
         """Whether a place was finished by a run before. Readers ask this of each file before they open it."""
@@ -200,14 +201,14 @@ class Survey:
     def _bytes(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             self.bytes += len(chunk)
-            self._moved()
+            self.moved()
             yield chunk
 
     def _rows(self, batches: Iterator[tuple[int, pa.RecordBatch]]) -> Iterator[tuple[int, pa.RecordBatch]]:
         for first, batch in batches:
             self.rows += batch.num_rows
             self.bytes += batch.get_total_buffer_size()
-            self._moved()
+            self.moved()
             yield first, batch
 
 

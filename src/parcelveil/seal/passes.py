@@ -14,8 +14,11 @@ kept beside the module, or in the user's cache when that folder is read-only.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,25 +39,24 @@ if sys.byteorder != "little":
     raise ImportError("parcelveil's kernel needs a little-endian machine")
 
 
+@functools.cache
+def _digest() -> str:
+    """Of the source of everything that is compiled: passes call passes of other files, and have to be made anew with them."""
+    folder = Path(__file__).parent.parent
+    files = sorted(path for verb in ("seal", "scan") for path in (folder / verb).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
 def compiled(function: Function) -> Function:
     """Compile with numba; without its on-disk cache where no folder can be written."""
     try:
-        return cast(Function, numba.njit(nogil=True, cache=True)(function))
+        made = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # "no locator available": neither the package's folder nor a home to cache in
         return cast(Function, numba.njit(nogil=True)(function))
-
-
-def kept_in(function: Callable[..., Any]) -> Path | None:
-    """The folder in which the machine code of a :func:`compiled` function is kept; None where it cannot be."""
-    folder = cast(Any, function).stats.cache_path
-    return Path(folder) if folder else None
-
-
-def machine() -> str:
-    """What kept machine code is good for: numba's version, the processor and its features."""
-    from numba.core.registry import cpu_target
-
-    return f"{numba.__version__} {cpu_target.target_context.codegen().magic_tuple()}"
+    # Numba stamps what it keeps with the function's own file only, and would run old code of a callee in another one.
+    kept = made._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, _digest())
+    return cast(Function, made)
 
 
 def buffers(values: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes]:

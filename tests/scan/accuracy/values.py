@@ -14,6 +14,7 @@ nothing of this is written to a file of the repository.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import random
 import string
@@ -374,5 +375,6 @@ def _position(draw: Values, style: str) -> Value:
 
 @_slot("sealed.value")
 def _sealed(draw: Values, style: str) -> Value:
-    # 48 bytes are 64 characters of base64url without stray bits.
-    return Value("pv1:" + draw.of(string.ascii_letters + _DIGITS + "-_", 64), "sealed.value", "protected")
+    # docs/format/sealed-value.md: suite 01, 22 bytes more before the ciphertext, whose length is a bucket.
+    data = b"\x01" + draw.source.randbytes(22 + draw.source.choice([16, 32, 48, 64]))
+    return Value("pv1:" + base64.urlsafe_b64encode(data).decode().rstrip("="), "sealed.value", "protected")
