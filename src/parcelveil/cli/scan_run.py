@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from parcelveil.cli.language import say
 from parcelveil.cli.scan_options import Known, Look, Out
 from parcelveil.cli.scan_output import Outputs, format_of, naming
-from parcelveil.cli.scan_show import Report, facts_of, show
+from parcelveil.cli.scan_show import Report, facts_of, show, sized
 from parcelveil.cli.terminal import Progress, Where, plain
 from parcelveil.errors import EXIT_FINDINGS, EXIT_INTERRUPTED, UsageError
 from parcelveil.scan import warm
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from parcelveil.scan.document import Document
     from parcelveil.scan.waybill_label import LabelSeen
     from parcelveil.workspace import Workspace
-
-_MB = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -152,11 +150,10 @@ def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[
 
 def _said(survey: Survey, seconds: float) -> str:
     """How far it is, behind the bar."""
-    size = survey.bytes / _MB
-    return say("{files} files, {size} MB, {rate} MB/s, {findings} findings").format(
+    return say("{files} files, {size}, {rate}/s, {findings} findings").format(
         files=f"{survey.manifest.documents:,}",
-        size=f"{size:,.1f}",
-        rate=f"{size / max(seconds, 1e-3):,.1f}",
+        size=sized(survey.bytes),
+        rate=sized(round(survey.bytes / max(seconds, 1e-3))),
         findings=f"{survey.findings:,}",
     )
 

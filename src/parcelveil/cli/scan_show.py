@@ -26,7 +26,7 @@ _MOST_ROWS = 40
 _EXAMPLES = 3
 #: A path is shortened to no less than this.
 _SHORTEST = 24
-_MB = 1_000_000
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 #: States in the order of the columns, and what these are called.
 _STATES = {"clear": "readable", "masked": "masked", "protected": "protected", "key": "key"}
 #: What a label shows of people.
@@ -134,6 +134,18 @@ def _verdict(one: Verdict) -> dict[str, Any]:
 
 
 # --- for people
+
+
+def sized(count: int) -> str:
+    """Bytes as people read them, in powers of a thousand.
+
+    >>> sized(335_988), sized(12_345_678), sized(12)
+    ('336 kB', '12.3 MB', '12 B')
+    """
+    size, unit = float(count), 0
+    while size >= 999.5 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:,.0f} {_UNITS[unit]}" if unit < 2 else f"{size:,.1f} {_UNITS[unit]}"
 
 
 def show(report: Report, stream: TextIO) -> None:
@@ -315,25 +327,32 @@ def _last(report: Report) -> Iterator[str]:
     manifest, tally = survey.manifest, survey.tally
     people, exact = tally.people
     read = manifest.outcomes["read"] + manifest.outcomes["partly"]
-    size = survey.bytes / _MB
-    yield say("{files} documents read, {size} MB in {seconds} s ({rate} MB/s)").format(
+    size = max(survey.bytes, manifest.bytes)
+    yield say("{files} documents read, {size} in {seconds} s ({rate}/s)").format(
         files=f"{read:,}",
-        size=f"{size:,.1f}",
+        size=sized(size),
         seconds=f"{report.seconds:,.1f}",
-        rate=f"{size / max(report.seconds, 1e-3):,.1f}",
+        rate=sized(round(size / max(report.seconds, 1e-3))),
     )
     if survey.restored:
         yield say("of them {count} files were finished before").format(count=f"{survey.restored:,}")
     readable = sum(tally.kinds.get("clear", {}).values())
-    if not readable:
+    if not readable and tally.allowed:
+        yield say("nothing readable was found in what was read but what is allowed")
+    elif not readable:
         yield say("no readable personal data was found in what was read")
+    elif not people:
+        yield say("{findings} readable findings; the worst is {severity}").format(
+            findings=f"{readable:,}", severity=say(tally.worst)
+        )
     else:
         about = "" if exact else say("about") + " "
         yield say("{findings} readable findings of {people} people; the worst is {severity}").format(
             findings=f"{readable:,}", people=f"{about}{people:,}", severity=say(tally.worst)
         )
-    if report.outputs:
-        yield plain(say("written: {files}").format(files=", ".join(report.outputs)))
+    files = [name for name in report.outputs if name != "-"]
+    if files:
+        yield plain(say("written: {files}").format(files=", ".join(files)))
     if report.logged:
         yield say("the audit log has an entry of this scan")
     if report.exceeded:

@@ -137,6 +137,8 @@ def _side(
             if code < 0 or code > 0xFFFF or chars[code] & STOP or parts(code):
                 break
             ascii_only = ascii_only and code < 0x80
+            if most_cells == 1 and not glued and abs(at - begin) > LONGEST_WORD:
+                return state, most
             at = place if left else at + width(code)
         start, end = (at, begin) if left else (begin, at)
         if end <= start:
@@ -215,24 +217,16 @@ def beside_pass(
                 top = hits[other, 0]
                 break
             other += 1
-        place = begin
-        while place > floor and data[place - 1] != 10:
-            place -= 1
-        while place < begin and data[place] >> 6 == 2:
-            place += 1
         odd = BESIDE if kind == PHONE else BESIDE + NO_PHONE
         left_state, left, state, right = 0, IMPOSSIBLE, 0, IMPOSSIBLE
-        if place < begin:
+        if floor < begin:
             left_state, left = _side(
-                data, place, begin, True, MOST_CELLS, chars, words, points, places, span, left_best
+                data, floor, begin, True, MOST_CELLS, chars, words, points, places, span, left_best
             )
-        place = end
-        while place < top and data[place] != 10:
-            place += 1
-        if place > end:
+        if top > end:
             # Behind a number with a sure name before it, only the next cell may still be one of another person.
             cells = 1 if left >= SURE else MOST_CELLS
-            state, right = _side(data, end, place, False, cells, chars, words, points, places, span, best)
+            state, right = _side(data, end, top, False, cells, chars, words, points, places, span, best)
         left, right = left + odd - BESIDE, right + odd - BESIDE
         least_left = LEAST if left >= right else LEAST + SECOND
         least_right = LEAST if right > left else LEAST + SECOND

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from parcelveil.scan import contact_checks, identity_checks, parcel_checks
 from parcelveil.scan.check_tables import (
     BAD,
+    CARD_ISSUERS,
     CARD_LENGTHS,
-    CARD_LONG_VISA,
     COUNTRY_DOMAINS,
     FILE_ENDINGS,
     GOOD,
@@ -54,14 +54,20 @@ def resident_id(value: bytes) -> int:
 
 
 def card(value: bytes) -> int:
-    """Payment card: issuer range, length, Luhn. WEAK: a length that is rare for the issuer."""
+    """Payment card: issuer range, length, Luhn.
+
+    GOOD: the issuer is a bank in China, or the number is written in groups. WEAK: digits in a row that only lie in the wide
+    range of a scheme, as one of twenty random numbers does; or a length that is rare there.
+    """
     digits = digits_of(value)
     if len(digits) not in CARD_LENGTHS and len(digits) != 14:
         return BAD
     grade = card_grade(int(digits[:4]), len(digits))
     if grade == BAD or not luhn(digits):
         return BAD
-    return GOOD if len(digits) == 19 and int(digits[:6]) in CARD_LONG_VISA else grade
+    if len(digits) in {16, 19} and int(digits[:6]) in CARD_ISSUERS:
+        return GOOD
+    return grade if len(value) > len(digits) else WEAK
 
 
 def email(value: bytes) -> int:

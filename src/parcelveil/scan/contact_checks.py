@@ -84,7 +84,7 @@ def service(value: bytes) -> int:
 def virtual(value: bytes) -> int:
     """Number of a privacy service with an extension.
 
-    WEAK: one comma divides them, or not four digits follow a hyphen or two commas.
+    WEAK: not four digits follow a hyphen.
     """
     match = _EXTENSION.search(value)
     if match is None or len(match[1]) > 6:
@@ -97,9 +97,9 @@ def virtual(value: bytes) -> int:
     sign = before[before.rindex(number[-1]) + len(number[-1]) :].strip(b" ")
     if _WORD.search(sign):
         return GOOD
-    if sign in {b"-", b",,"} and len(match[1]) == 4:
-        return GOOD
-    return WEAK if sign in {b"-", b",", b",,"} else BAD
+    if sign != b"-":
+        return BAD
+    return GOOD if len(match[1]) == 4 else WEAK
 
 
 def north_american(value: bytes) -> int:
@@ -140,7 +140,7 @@ def _grade(digits: bytes) -> int:
 
 
 def ip(value: bytes) -> int:
-    """IP address. WEAK: private, local, of a group, or what is rather a version number (all parts below 20).
+    """IP address. WEAK: private, local, of a group, or what is rather a version number (all parts below 32).
 
     Addresses for documentation (RFC 5737, 3849) are examples of real ones, as example.com is: GOOD.
     """
@@ -150,7 +150,7 @@ def ip(value: bytes) -> int:
         return BAD
     if isinstance(address, ipaddress.IPv6Address):
         return GOOD if 0x20 <= address.packed[0] <= 0x3F else WEAK
-    return GOOD if _public(address.packed) and max(address.packed) >= 20 else WEAK
+    return GOOD if _public(address.packed) and max(address.packed) >= 32 else WEAK
 
 
 def _public(parts: bytes) -> bool:

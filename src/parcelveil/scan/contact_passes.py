@@ -171,12 +171,9 @@ def check_virtual(data: Bytes, start: int, end: int) -> int:
         low += 1
     while high > low and data[high - 1] == 32:
         high -= 1
-    sign = high - low
-    hyphen = sign == 1 and data[low] == 45
-    commas = sign in (1, 2) and data[low] == 44 and data[high - 1] == 44
-    if not hyphen and not commas:
+    if high - low != 1 or data[low] != 45:  # a hyphen
         return BAD
-    return GOOD if extension == 4 and (hyphen or sign == 2) else WEAK
+    return GOOD if extension == 4 else WEAK
 
 
 @compiled
@@ -237,7 +234,7 @@ def check_ip(data: Bytes, start: int, end: int) -> int:
     special = first in (0, 10, 127) or first >= 224 or (first == 100 and 64 <= second < 128)
     special = special or (first == 172 and 16 <= second < 32) or (first == 169 and second == 254)
     special = special or (first == 192 and second == 168) or (first == 198 and second in (18, 19))
-    return GOOD if not special and largest >= 20 else WEAK
+    return GOOD if not special and largest >= 32 else WEAK
 
 
 @compiled

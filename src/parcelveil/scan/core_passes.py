@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.check_tables import BAD, CARD_LENGTHS, GOOD, card_grade
+from parcelveil.scan.check_tables import BAD, CARD_ISSUERS, CARD_LENGTHS, GOOD
 from parcelveil.scan.checks import CHECKS
 from parcelveil.scan.frequent_passes import check_card, check_email, check_resident
 from parcelveil.scan.kernel import LOCAL, Found, email_span, is_word, masked_email_span, signed
@@ -28,14 +28,11 @@ MOBILE, RESIDENT, CARD, EMAIL = range(4)
 #: Room that one tile may need.
 _TILE = 8192
 _MOST = 1200
-#: By length less 13 and first two digits: whether any card begins so. A first look before the sum over all digits.
-_BEGINS = np.array(
-    [
-        [any(card_grade(two * 100 + rest, length) != BAD for rest in range(100)) for two in range(100)]
-        for length in CARD_LENGTHS
-    ],
-    np.uint8,
-).reshape(-1)
+#: By length less 13 and first two digits: whether any card of a bank begins so. A first look before the sum over all digits.
+_BEGINS = np.zeros((len(CARD_LENGTHS), 100), np.uint8)
+for _length in (16, 19):
+    _BEGINS[_length - CARD_LENGTHS[0], [issuer // 10_000 for issuer in CARD_ISSUERS]] = 1
+_BEGINS = _BEGINS.reshape(-1)
 
 #: By second digit: whether any mobile number begins so; eleven digits need no more.
 _MOBILE_BEGINS = np.array([CHECKS["mobile"](b"1%d123456780" % second) != BAD for second in range(10)], np.uint8)

@@ -115,6 +115,11 @@ class CustomRules:
         return CustomSpans(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+def whole_cells(data: Bytes, starts: Index, ends: Index, regex: str) -> npt.NDArray[np.bool_]:
+    """Which of the cells ``data[starts[i]:ends[i]]`` an expression of RE2 matches from end to end."""
+    return np.asarray(pc.match_substring_regex(_copied(data, starts, ends), f"^(?:{regex})$"))
+
+
 def _copied(data: Bytes, starts: Index, ends: Index) -> pa.Array:
     """The pieces as strings; what is not UTF-8 in them RE2 takes for a sign that nothing matches."""
     lengths = ends - starts

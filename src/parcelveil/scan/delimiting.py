@@ -52,8 +52,10 @@ class Delimited:
             which = order[bounds[column] : bounds[column + 1]]
             if len(which):
                 name = self._cells.names[column] if column < len(self._cells.names) else ""
-                hits = self._detector.named_in_cells(data, starts[which], ends[which], name)
-                parts.append(hits._replace(start=hits.start + base, end=hits.end + base))
+                hits = self._detector.by_column(data, starts[which], ends[which], name)
+                parts.append(
+                    hits._replace(start=hits.start + base, end=hits.end + base, cell=np.full_like(hits.cell, -1))
+                )
         return Hits.joined(parts)
 
     def people(self, low: int, high: int) -> Hits:

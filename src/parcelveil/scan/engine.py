@@ -23,7 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from parcelveil.scan import kernel
-from parcelveil.scan.assemble import Assembler, columns_named, lines_of
+from parcelveil.scan.assemble import Assembler, columns_named
+from parcelveil.scan.assemble_passes import lines_of
 from parcelveil.scan.commented import marked
 from parcelveil.scan.core_passes import core as core_pass
 from parcelveil.scan.delimiting import Delimited
@@ -155,9 +156,7 @@ class Scanner:
     def _texts(self, document: Document) -> Iterator[pa.RecordBatch]:
         originals, line = Originals(), 1
         for block, hits, lines, newlines in self._mapped(self._blocks(document)):
-            starts, ends = originals.of(
-                block.data, block.base, block.high, hits.start, hits.end, document.encoding
-            )
+            starts, ends = originals.of(block.data, block.base, block.high, hits.start, hits.end, document.encoding)
             if len(hits.start):
                 row = column = None
                 if block.columns is not None and block.rows is not None:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from parcelveil.scan.check_tables import (
     BAD,
+    CARD_ISSUERS,
     CARD_LENGTHS,
-    CARD_LONG_VISA,
     COUNTRY_DOMAINS,
     FILE_ENDINGS,
     FIRST_YEAR,
@@ -50,7 +50,7 @@ _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _CARD = np.array([[card_grade(four, length) for four in range(10_000)] for length in CARD_LENGTHS], np.uint8).reshape(
     -1
 )
-_LONG_VISA = np.array(sorted(CARD_LONG_VISA), np.uint64)
+_ISSUERS = np.array(sorted(CARD_ISSUERS), np.uint64)
 #: Characters of mail addresses: 1 in the local part, 2 in a label of the domain, 3 both.
 _MAIL = np.zeros(256, np.uint8)
 _MAIL[[char for char in range(128) if chr(char).isalnum() or chr(char) == "-"]] = 3
@@ -145,6 +145,19 @@ def check_resident(data: Bytes, start: int, end: int) -> int:
 
 
 @compiled
+def _among(names: npt.NDArray[np.uint64], name: np.uint64) -> bool:
+    """Whether ``name`` is one of the sorted ``names``."""
+    low, high = np.uint64(0), np.uint64(len(names))
+    while low < high:
+        middle = (low + high) >> np.uint64(1)
+        if names[middle] < name:
+            low = middle + np.uint64(1)
+        else:
+            high = middle
+    return bool(low < np.uint64(len(names)) and names[low] == name)
+
+
+@compiled
 def check_card(data: Bytes, start: int, end: int) -> int:
     """See checks.card."""
     low, place = np.uint64(start), np.uint64(end)
@@ -170,26 +183,12 @@ def check_card(data: Bytes, start: int, end: int) -> int:
     grade = _CARD[(count - np.uint64(13)) * np.uint64(10_000) + first]
     if grade == BAD or total % np.uint64(10) != 0:
         return BAD
-    if count == 19:
-        issuer = number // np.uint64(10_000_000_000_000)
-        for known in _LONG_VISA:
-            if issuer == known:
-                return GOOD
+    if (count == 16 or count == 19) and _among(_ISSUERS, number // (scale // np.uint64(1_000_000))):
+        return GOOD
+    if np.uint64(end) - low == count:
+        return WEAK  # digits in a row
     final: int = whole(grade)
     return final
-
-
-@compiled
-def _among(names: npt.NDArray[np.uint64], name: np.uint64) -> bool:
-    """Whether ``name`` is one of the sorted ``names``."""
-    low, high = np.uint64(0), np.uint64(len(names))
-    while low < high:
-        middle = (low + high) >> np.uint64(1)
-        if names[middle] < name:
-            low = middle + np.uint64(1)
-        else:
-            high = middle
-    return bool(low < np.uint64(len(names)) and names[low] == name)
 
 
 @compiled

@@ -23,14 +23,13 @@ from parcelveil.scan import kernel
 from parcelveil.scan.check_passes import CODES, SLOW
 from parcelveil.scan.checks import BAD, CHECKS, WEAK
 from parcelveil.scan.columns import HeaderWords
-from parcelveil.scan.context import Seen, compile_cues, judge, standing, weights_of
-from parcelveil.scan.custom import CustomRules, CustomSpans
+from parcelveil.scan.context import COLUMN, Seen, compile_cues, judge, standing, weights_of
+from parcelveil.scan.custom import CustomRules, CustomSpans, whole_cells
 from parcelveil.scan.folding import fold
 from parcelveil.scan.kept_tables import automaton_of
 from parcelveil.scan.people import People
 from parcelveil.scan.rules import Custom, Rule
 from parcelveil.scan.shapes import Automaton
-from parcelveil.seal.passes import compiled
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
@@ -132,13 +131,12 @@ class Detector:
         headers = columns.headers if columns is not None else np.zeros((1, len(self._kind)), np.uint8)
         bounds = np.zeros(count, np.int64), np.full(count, len(data), np.int64)
         hits = self._judged(data, found, count, headers, column, *bounds, cell=np.full(count, -1, np.int64))
-        hits = _standing(hits)
+        hits = _standing(hits if extra is None else Hits.joined([hits, extra]))
         if self.people is not None:
             first, last = max(0, low - _PEOPLE_MARGIN), min(len(data), high + _PEOPLE_MARGIN)
-            named = self.people.in_text(
-                data, first, last, np.column_stack([hits.start, hits.end]), self._kind[hits.rule]
-            )
-            hits = _standing(Hits.joined([hits, self._named(named), *([extra] if extra is not None else [])]))
+            numbers = hits.take(hits.rule < len(self.patterned))
+            beside = np.column_stack([numbers.start, numbers.end]), self._kind[numbers.rule]
+            hits = _standing(Hits.joined([hits, self._named(self.people.in_text(data, first, last, *beside))]))
         if self._custom is not None:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_text(data, low, high, base))]))
         return hits.take((hits.start >= low) & (hits.start < high) & (hits.log_odds >= self.least))
@@ -148,7 +146,7 @@ class Detector:
         size = int((ends - starts).sum()) // 16 + _ROOM
         while True:
             found, cells = kernel.Found.room(size), np.empty(size, np.int64)
-            count, done, wide = candidates_in_cells(data, starts, ends, self.shapes, found, cells)
+            count, done, wide = kernel.candidates_in_cells(data, starts, ends, self.shapes, found, cells)
             if done == len(starts):
                 break
             size *= 4
@@ -159,19 +157,34 @@ class Detector:
         cells = cells[:count]
         column, headers = np.zeros(count, np.int32), self.header(header).reshape(1, -1)
         hits = _standing(self._judged(data, found, count, headers, column, starts[cells], ends[cells], cells))
-        if self.people is not None:
-            named = self._named(self.people.in_cells(data, starts, ends, header))
-            named = named._replace(cell=_cell_of(starts, named.start))
-            hits = _standing(Hits.joined([hits, named]))
+        hits = _standing(Hits.joined([hits, self.by_column(data, starts, ends, header)]))
         if self._custom is not None:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_cells(data, starts, ends))]))
         return hits.take(hits.log_odds >= self.least)
 
-    def named_in_cells(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
-        """Names and addresses alone in the cells of one column."""
-        if self.people is None:
-            return NO_HITS
-        return self._named(self.people.in_cells(data, starts, ends, header))
+    def by_column(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
+        """What is found in cells of one column because of what the column is: names, addresses, values without a shape."""
+        parts = [self._whole_cells(data, starts, ends, header)]
+        if self.people is not None:
+            named = self._named(self.people.in_cells(data, starts, ends, header))
+            parts.append(named._replace(cell=_cell_of(starts, named.start)))
+        return Hits.joined(parts)
+
+    def _whole_cells(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
+        """Cells that are a value by the column's header alone."""
+        kinds = self.header(header)
+        parts = []
+        for rule in np.flatnonzero(kinds == 1).tolist():
+            if not self.patterned[rule].cell:
+                continue
+            cells = np.flatnonzero(whole_cells(data, starts, ends, self.patterned[rule].cell))
+            count = len(cells)
+            features = np.zeros((count, 6), np.uint8)
+            features[:, COLUMN] = 1
+            log_odds = np.full(count, self.weights[rule, 0] + self.weights[rule, 1 + COLUMN], np.float32)
+            which, word = np.full(count, rule, np.int16), np.full(count, -1, np.int32)
+            parts.append(Hits(starts[cells], ends[cells], which, log_odds, features, word, cells))
+        return Hits.joined(parts)
 
     def candidates(self, data: Bytes, columns: Columns | None = None) -> Hits:
         """All candidates of pattern rules with what was seen around them, also those that fall: for fitting weights."""
@@ -293,32 +306,6 @@ class Columns(NamedTuple):
     def moved(self, move: Callable[[Index], Index]) -> Columns:
         """The same cells in another text."""
         return self._replace(starts=move(self.starts), ends=move(self.ends))
-
-
-@compiled
-def candidates_in_cells(
-    data: Bytes, starts: Index, ends: Index, shapes: kernel.Shapes, found: kernel.Found, cells: Index
-) -> tuple[int, int, bool]:
-    """Candidates of each cell by itself. Returns how many, the cells done, and whether full-width characters were met."""
-    count, wide = 0, False
-    for cell in range(len(starts)):
-        start, end = starts[cell], ends[cell]
-        if len(found.start) - count < 96:
-            return count, cell, wide
-        view = data[start:end]
-        rest = kernel.Found(
-            found.start[count:], found.end[count:], found.rule[count:], found.weak[count:], found.joined[count:]
-        )
-        more, place, met = kernel.candidates(view, 0, end - start, shapes, rest)
-        if place < end - start:
-            return count, cell, wide
-        wide = wide or met
-        for i in range(count, count + more):
-            found.start[i] += start
-            found.end[i] += start
-            cells[i] = cell
-        count += more
-    return count, len(starts), wide
 
 
 def shapes_of(rules: Sequence[Rule], automaton: Automaton) -> kernel.Shapes:

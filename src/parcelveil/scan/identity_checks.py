@@ -14,6 +14,7 @@ from __future__ import annotations
 from parcelveil.scan.check_tables import (
     BAD,
     COUNTRIES_THREE,
+    CREDIT_PAIRS,
     GOOD,
     HKID_PAIRS,
     IBAN_LENGTHS,
@@ -37,8 +38,13 @@ def plain(value: bytes) -> bytes:
 
 
 def hk_macau_permit(value: bytes) -> int:
-    """Permit of Hong Kong (H) or Macau (M) residents: eight digits for life, two for the renewal. WEAK without those."""
+    """Permit of Hong Kong (H) or Macau (M) residents: eight digits for life, two for the renewal. WEAK without those.
+
+    WEAK too: a mainlander's permit for Hong Kong and Macau, C and eight digits, of which the first may be a letter.
+    """
     digits = value[1:]
+    if value[:1] == b"C" and len(value) == 9 and value[2:].isdigit():
+        return WEAK if digits.isdigit() or (value[1] in _PLATE and value[1] in _CAPITALS) else BAD
     if value[:1] not in {b"H", b"M"} or not digits.isdigit():
         return BAD
     return GOOD if len(digits) == 10 else WEAK if len(digits) == 8 else BAD
@@ -83,11 +89,15 @@ def foreigner_residence(value: bytes) -> int:
 
 
 def uscc(value: bytes) -> int:
-    """Unified social credit code. WEAK: the organisation code inside is wrong by its own check digit, or the region."""
-    if not value[:1] or value[:1] not in b"123456789ANY" or not value[1:8].isdigit() or not mod31(value):
+    """Unified social credit code: of an authority that registers such organisations, in a province or the whole country.
+
+    WEAK: the organisation code inside is wrong by its own check digit, or all are digits, as other long numbers are.
+    """
+    if value[:2].decode("latin-1") not in CREDIT_PAIRS or not value[2:8].isdigit() or not mod31(value):
         return BAD
-    region = int(value[2:4]) in PROVINCES or value[2:8] == b"100000"
-    return GOOD if region and organisation(value[8:17]) else WEAK
+    if int(value[2:4]) not in PROVINCES and value[2:8] != b"100000":
+        return BAD
+    return GOOD if organisation(value[8:17]) and not value.isdigit() else WEAK
 
 
 def plate(value: bytes) -> int:

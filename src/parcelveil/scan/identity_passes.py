@@ -17,6 +17,7 @@ import numpy.typing as npt
 from parcelveil.scan.check_tables import (
     BAD,
     COUNTRIES_THREE,
+    CREDIT_PAIRS,
     GOOD,
     HKID_PAIRS,
     IBAN_LENGTHS,
@@ -36,8 +37,9 @@ _PROVINCE[list(PROVINCES)] = 1
 _CREDIT = np.full(256, -1, np.int64)
 _CREDIT[list(CREDIT_ALPHABET)] = np.arange(len(CREDIT_ALPHABET))
 _CREDIT_WEIGHT = np.array(CREDIT_WEIGHTS, np.int64)
-_AUTHORITY = np.zeros(256, np.uint8)
-_AUTHORITY[list(b"123456789ANY")] = 1
+_PAIR = np.zeros((128, 10), np.uint8)  # by authority and class
+for _pair in CREDIT_PAIRS:
+    _PAIR[ord(_pair[0]), int(_pair[1])] = 1
 _ORGANISATION = np.array([3, 7, 9, 10, 5, 8, 4, 2], np.int64)
 _ORGANISATION_CHECK = np.frombuffer(b"0X987654321", np.uint8).copy()
 _WEIGHT = np.array(RESIDENT_WEIGHTS, np.int64)
@@ -77,7 +79,12 @@ def _capital(byte: Any) -> bool:
 def check_permit(data: Bytes, start: int, end: int) -> int:
     """See identity_checks.hk_macau_permit."""
     size = end - start
-    if size not in (9, 11) or data[start] not in (72, 77) or number(data, start + 1, end) < 0:
+    if size not in (9, 11) or number(data, start + 2, end) < 0:
+        return BAD
+    digit = 48 <= data[start + 1] <= 57
+    if data[start] == 67 and size == 9:
+        return WEAK if digit or (_capital(data[start + 1]) and data[start + 1] not in (73, 79)) else BAD
+    if data[start] not in (72, 77) or not digit:
         return BAD
     return GOOD if size == 11 else WEAK
 
@@ -156,9 +163,12 @@ def check_residence(data: Bytes, start: int, end: int) -> int:
 @compiled
 def check_uscc(data: Bytes, start: int, end: int) -> int:
     """See identity_checks.uscc."""
-    if end - start != 18 or not _AUTHORITY[data[start]] or number(data, start + 1, start + 8) < 0:
+    region = number(data, start + 2, start + 8) if end - start == 18 else -1
+    if region < 0 or data[start] > 127 or not 48 <= data[start + 1] <= 57:
         return BAD
-    total = 0
+    if not _PAIR[data[start], data[start + 1] - 48] or (not _PROVINCE[region // 10_000] and region != 100_000):
+        return BAD
+    total, letters = 0, data[start] > 57 or data[start + 17] > 57
     for i in range(17):
         place = _CREDIT[data[start + i]]
         if place < 0:
@@ -166,14 +176,13 @@ def check_uscc(data: Bytes, start: int, end: int) -> int:
         total += place * _CREDIT_WEIGHT[i]
     if (31 - total % 31) % 31 != _CREDIT[data[start + 17]]:
         return BAD
-    region = number(data, start + 2, start + 8)
-    if not _PROVINCE[region // 10_000] and region != 100_000:
-        return WEAK
     total = 0
     for i in range(8):
         char = whole(data[start + 8 + i])
+        letters = letters or char > 57
         total += (char - 48 if char < 58 else char - 55) * _ORGANISATION[i]
-    return GOOD if _ORGANISATION_CHECK[total % 11] == data[start + 16] else WEAK
+    letters = letters or data[start + 16] > 57
+    return GOOD if letters and _ORGANISATION_CHECK[total % 11] == data[start + 16] else WEAK
 
 
 @compiled

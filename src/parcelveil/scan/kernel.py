@@ -22,6 +22,7 @@ from parcelveil.scan.checks import BAD, WEAK
 from parcelveil.seal.passes import compiled
 
 Bytes = npt.NDArray[np.uint8]
+Index = npt.NDArray[np.int64]
 
 #: Longest parts of an address around its "@": RFC 5321, 4.5.3.1.
 LOCAL, _DOMAIN = 64, 255
@@ -315,3 +316,29 @@ def _top_level(data: Bytes, start: int, end: int) -> bool:
         if byte < 97 or byte > 122:
             return False
     return True
+
+
+@compiled
+def candidates_in_cells(
+    data: Bytes, starts: Index, ends: Index, shapes: Shapes, found: Found, cells: Index
+) -> tuple[int, int, bool]:
+    """Candidates of each cell by itself. Returns how many, the cells done, and whether full-width characters were met."""
+    count, wide = 0, False
+    for cell in range(len(starts)):
+        start, end = starts[cell], ends[cell]
+        if len(found.start) - count < 96:
+            return count, cell, wide
+        view = data[start:end]
+        rest = Found(
+            found.start[count:], found.end[count:], found.rule[count:], found.weak[count:], found.joined[count:]
+        )
+        more, place, met = candidates(view, 0, end - start, shapes, rest)
+        if place < end - start:
+            return count, cell, wide
+        wide = wide or met
+        for i in range(count, count + more):
+            found.start[i] += start
+            found.end[i] += start
+            cells[i] = cell
+        count += more
+    return count, len(starts), wide

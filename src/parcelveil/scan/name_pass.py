@@ -35,6 +35,9 @@ COMPOUND_NAME, DOTTED_NAME = 2.0, 2.2
 LONE = 1.3
 FOUR, IS_WORD, BEGINS_WITH_WORD, ENDS_WITH_WORD, IS_AREA = -2.6, -5.0, -1.5, -3.0, -3.0
 
+#: Characters of the longest cell of a cue, a name and a title.
+LONGEST_WITH_CUE = 12
+
 # What a cell is.
 NOTHING, CLEAR, MASKED = 0, 1, 2
 
@@ -154,6 +157,11 @@ def name_of(points: Points, start: int, end: int, chars: Chars, words: Words, sp
     """What the cell ``points[start:end]`` is as a whole, its log-odds, and what :func:`strip` cut; ``span``: the name."""
     if end - start < 2 or end - start > 34:
         return NOTHING, IMPOSSIBLE, 0
+    if end - start > LONGEST_WITH_CUE:
+        # Too long for a name with a cue and a title; only long names with dots are left.
+        span[0], span[1] = start, end
+        score = _dotted(points, start, end)
+        return (CLEAR if score > IMPOSSIBLE else NOTHING), score, 0
     if masked(points, start, end, chars):
         span[0], span[1] = start, end
         return MASKED, 2.0, 0

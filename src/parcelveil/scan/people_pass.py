@@ -14,6 +14,7 @@ import numpy.typing as npt
 from parcelveil.scan.address_pass import AT_A_CUE, BESIDE_A_PHONE, COUNTS, MOST_FOUND, addresses_in
 from parcelveil.scan.name_pass import CLEAR, MASKED, NOTHING, name_ahead, name_of
 from parcelveil.scan.text_pass import (
+    INVALID,
     LONGEST,
     Bytes,
     Chars,
@@ -117,7 +118,13 @@ def names_pass(
             at, fresh, after_cue = 1, True, True
         while at < count:
             char = chars[points[at]]
-            if fresh and (char & MASK or family_odds(char) > -8.0 or _dot_follows(points, at, count, chars)):
+            fresh = fresh and (char & MASK or family_odds(char) > -8.0 or _dot_follows(points, at, count, chars))
+            if fresh and at == 0:
+                after_cue = key_before(data, 0, places[0], words) & CUE_NAME != 0
+                behind = point(data, places[count], len(data)) if places[count] < len(data) else INVALID
+                # A short cell that ends with the name is none of running text.
+                fresh = after_cue or count > 3 or behind in _STOP_VERBS
+            if fresh:
                 stop = at
                 while stop < count and not parts(points[stop]) and stop - at < 40:
                     stop += 1
@@ -125,8 +132,6 @@ def names_pass(
                 if (state == CLEAR and (score <= -1.5 or span[0] != at)) or state == NOTHING:
                     score = name_ahead(points, at, stop, chars, words, span)
                 if state == MASKED or score > -3.0:
-                    if at == 0:
-                        after_cue = key_before(data, 0, places[0], words) & CUE_NAME != 0
                     first, last = places[span[0]], places[span[1]]
                     if state == MASKED:
                         if after_cue:
@@ -141,7 +146,7 @@ def names_pass(
                         meaning, _ = word_at(words, points, behind, count, TITLE | BEHIND)
                         verb = behind < count and points[behind] in _VERBS
                         if behind == count:
-                            verb = point(data, places[count], len(data)) in _STOP_VERBS
+                            verb = places[count] < len(data) and point(data, places[count], len(data)) in _STOP_VERBS
                         if meaning & TITLE:
                             logit = score + IN_PROSE + WITH_TITLE
                             total = put(rows, odds, total, first, last, NAME_PROSE, W_TITLE, logit)

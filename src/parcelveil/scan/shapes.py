@@ -267,6 +267,8 @@ def _determined(
         return closures[node]
 
     first = closure(root)
+    if not first:  # no patterns at all
+        return [{}, {}], [frozenset(), frozenset()]
     numbers: dict[frozenset[int], int] = {frozenset(): 0, first: 1}
     steps: list[dict[int, int]] = [{}, {}]
     queue = [first]

@@ -136,7 +136,8 @@ class _Unit:
             self.values.setdefault(kind, Distinct()).add(hashes[rows])
             self._examples(kind, part, np.flatnonzero(rows))
         numbers = np.asarray(part["row"])
-        self.in_rows += int((numbers > 0).sum())
+        # Rows of samples and of servers have no numbers; what stands in a column of a name stands in a row.
+        self.in_rows += int(((numbers > 0) | np.asarray(pc.not_equal(part["column"], ""))).sum())
         self._count_columns(part["column"], kinds, kind_of, hashes)
         self._count_rows(numbers, np.array([_rank(kind) for kind in kinds])[kind_of], hashes)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.vocabulary import BLOOM_BITS, FACTOR, SEED, STOP, WHOLE_KEY
+from parcelveil.scan.vocabulary import BLOOM_BITS, FACTOR, SEED, STOP, TAG, WHOLE_KEY
 from parcelveil.seal.passes import compiled
 
 Bytes = npt.NDArray[np.uint8]
@@ -25,7 +25,7 @@ LONGEST = 480
 #: Bytes that a key before a value is looked for in, and characters of it.
 KEY_BYTES, KEY_LENGTH = 40, 24
 
-_FACTOR, _SEED = np.uint64(FACTOR), np.uint64(SEED)
+_FACTOR, _SEED, _TAG = np.uint64(FACTOR), np.uint64(SEED), np.uint64(TAG)
 _NONE, _ONE, _LOW6, _BLOOM_MASK = np.uint64(0), np.uint64(1), np.uint64(63), np.uint64((1 << BLOOM_BITS) - 1)
 _SHIFT_BLOOM, _SHIFT_WORD, _SHIFT_SET = np.uint64(30), np.uint64(6), np.uint64(20)
 #: The hashed sets of Tables.words, and where their sizes stand.
@@ -168,14 +168,13 @@ def look_up(words: Words, which: int, key: np.uint64) -> int:
     """The value of ``key`` in one of the hashed sets (HEADS, MEANINGS, BACKWARD); 0 when it is not there."""
     start = _SETS + 3
     for before in range(which):
-        start += 2 * np.int64(words[_SETS + before])
-    size = np.int64(words[_SETS + which])
-    mask, first = np.uint64(size - 1), np.uint64(start)
-    at = (key >> _SHIFT_SET) & mask
+        start += np.int64(words[_SETS + before])
+    mask, first = words[_SETS + which] - _ONE, np.uint64(start)
+    at, tag = (key >> _SHIFT_SET) & mask, key & _TAG
     while True:
         there = words[first + at]
-        if there == key:
-            return np.int64(words[first + at + np.uint64(size)])
+        if there & _TAG == tag and there != _NONE:
+            return np.int64(there & ~_TAG)
         if there == _NONE:
             return 0
         at = (at + _ONE) & mask

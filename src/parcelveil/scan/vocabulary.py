@@ -52,6 +52,8 @@ LONGEST_WORD = 16
 #: Multiplier of the rolling hash (a prime above 2^63), and what it starts from.
 FACTOR, SEED = 0x9E3779B97F4A7C55, 0xCBF29CE484222325
 BLOOM_BITS = 19
+#: The bits of a hash that a set keeps; the others hold the meaning.
+TAG = 0xFFFFFFFFFFE00000
 
 #: Characters that end a cell or a clause, besides ASCII control characters. The Han ones are words of running text
 #: that hardly ever stand in an address or a name: they cut prose into pieces in which neither survives.
@@ -95,9 +97,9 @@ class Tables(NamedTuple):
 
     ``chars`` has 65,536 entries, by code point: flags (8 bits), kind of component after a stem (4), after a number (4),
     log-odds of a family name (8; 0 for none) and of a character of a given name (8), both as :func:`packed`.
-    ``words`` is a bit array of the first two characters of words, the sizes of three hashed sets (heads, words, cues
-    read from their end), and the sets, keys before values: hash of the first two characters to lengths of words (bit
-    n: there is one of n characters), hash of a word to its meanings, hash of a turned cue to its meanings.
+    ``words`` is a bit array of the first two characters of words, the sizes of three hashed sets, and the sets: hash of
+    the first two characters to the lengths of words (bit n: there is one of n characters), hash of a word to its
+    meanings, hash of a turned cue to its meanings. Small, so that it stays near the processor.
     """
 
     chars: npt.NDArray[np.uint32]
@@ -123,19 +125,19 @@ def hash_of(text: str) -> int:
     return value or 1
 
 
-def _hashed(words: dict[str, int]) -> tuple[Hashes, Hashes]:
-    """An open-addressed set at most a quarter full: keys and values."""
+def _hashed(words: dict[str, int]) -> Hashes:
+    """An open-addressed set at most half full. An entry is the upper 43 bits of a hash and 21 bits of meaning."""
     size = 64
-    while size < 4 * len(words):
+    while size < 2 * len(words):
         size *= 2
-    keys, values = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
+    entries = np.zeros(size, np.uint64)
     for word, value in words.items():
         key = hash_of(word)
         at = (key >> 20) & (size - 1)
-        while keys[at]:
+        while entries[at]:
             at = (at + 1) & (size - 1)
-        keys[at], values[at] = key, value
-    return keys, values
+        entries[at] = (key & TAG) | value
+    return entries
 
 
 def _division_words() -> Iterable[tuple[str, int]]:
@@ -257,8 +259,8 @@ class Vocabulary:
             flags | tables[0].astype(np.uint32) << 8 | tables[1].astype(np.uint32) << 12 | surname << 16 | given << 24
         )
         sets = [_hashed(entries) for entries in (heads, words, self.back)]
-        sizes = np.array([len(keys) for keys, _ in sets], np.uint64)
-        return Tables(chars, np.concatenate([bloom, sizes, *(part for pair in sets for part in pair)]))
+        sizes = np.array([len(entries) for entries in sets], np.uint64)
+        return Tables(chars, np.concatenate([bloom, sizes, *sets]))
 
 
 # What a family name of each row says, and what a character of a given name does: first guesses that hold up on made

@@ -87,13 +87,4 @@ def samples() -> Iterator[Document]:
 def _stamps() -> Iterator[Path]:
     folder = passes.kept_in(assemble.normalise)
     if folder is not None:
-        yield folder / f"scan-prepared-{_digest()}"
-
-
-def _digest() -> str:
-    """What compiled code depends on: the passes' own text, numba and the processor."""
-    here = Path(__file__).parent
-    found = hashlib.sha256(passes.machine().encode())
-    for path in sorted([*here.glob("*.py"), *here.glob("read/*.py"), Path(passes.__file__)]):
-        found.update(path.name.encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:32]
+        yield folder / f"scan-prepared-{hashlib.sha256(passes.made_for().encode()).hexdigest()[:32]}"

@@ -33,6 +33,8 @@ Index = npt.NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MARKER = 0x80
+#: Modules whose constants are compiled in.
+_CONSTANTS = ("tables", "checksums", "vocabulary")
 
 if sys.byteorder != "little":
     # The passes see blocks as 64-bit words and place counters by byte position.
@@ -43,8 +45,10 @@ if sys.byteorder != "little":
 def _digest() -> str:
     """Of the source of everything that is compiled: passes call passes of other files, and have to be made anew with them."""
     folder = Path(__file__).parent.parent
-    files = sorted(path for verb in ("seal", "scan") for path in (folder / verb).rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    paths = sorted(path for verb in ("seal", "scan") for path in (folder / verb).rglob("*.py"))
+    sources = {path: path.read_bytes() for path in paths}
+    own = [source for path, source in sources.items() if b"@compiled" in source or path.stem.endswith(_CONSTANTS)]
+    return hashlib.sha256(b"".join(own)).hexdigest()
 
 
 def compiled(function: Function) -> Function:
@@ -57,6 +61,19 @@ def compiled(function: Function) -> Function:
     kept = made._cache._cache_file
     kept._source_stamp = (kept._source_stamp, _digest())
     return cast(Function, made)
+
+
+def kept_in(function: Callable[..., Any]) -> Path | None:
+    """The folder in which the machine code of a :func:`compiled` function is kept; None where it cannot be."""
+    folder = cast(Any, function).stats.cache_path
+    return Path(folder) if folder else None
+
+
+def made_for() -> str:
+    """What kept machine code is good for: this source, this numba, this processor and its features."""
+    from numba.core.registry import cpu_target
+
+    return f"{_digest()} {numba.__version__} {cpu_target.target_context.codegen().magic_tuple()}"
 
 
 def buffers(values: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes]:
