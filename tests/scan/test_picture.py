@@ -28,6 +28,7 @@ from parcelveil.label.gate import Gate
 from parcelveil.label.raster import png
 from parcelveil.label.typeset import Typesetter
 from parcelveil.scan import picture, picture_text, reading_order, waybill_label
+from parcelveil.scan.engine import Scanner
 from parcelveil.scan.findings import Place, Read
 from parcelveil.scan.picture import read_picture, text_of_codes
 from parcelveil.scan.read import why
@@ -308,10 +309,8 @@ def box_line(text: str, left: float, top: float) -> ocr.ReadLine:
 @pytest.mark.parametrize(
     ("told", "text"),
     [
-        (
-            ["地址: 浙江省杭州市西湖区北山街道新建路1", "8号阳光花园", "电话: 16425830719"],
-            3,
-        ),  # digits are never put together
+        (["地址: 浙江省杭州市西湖区北山街道新建路1", "8号阳光花园", "电话: 16425830719"], 2),
+        (["地址: 浙江省杭州市西湖区北山街道新建路1", "2026年三月二日出货", "电话: 16425830719"], 3),
         (["浙江省杭州市西湖区北山街道新建路阳光花", "园3幢2单元501室", "品名: 外套"], 2),
         (["浙江省杭州市西湖区北山街道新建路阳光花园", "三期住宅小区的西门对面再往前走二百米的", "小店转交", "好的"], 2),
         (["浙江省杭州市西湖区北山街道新建路18号", "张三"], 1),  # as wide as the text: an address's last word, too
@@ -504,12 +503,32 @@ def test_damage_is_never_raised_and_always_noted(kind: str, draw: st.DataObject)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["plain", "slanted", "small", "blurred"])
 def test_planted_fields_are_found_on_labels_that_were_degraded(how: str) -> None:
-    results = []
+    read_of, scanned = [], []
+    scanner = Scanner.default()
     for number, fields in enumerate(labels(24)):
         taken = read(worse(label(fields, number), how))
-        results += found(" ".join(taken.texts.values()), fields)
         assert taken.labels[0].is_label and taken.labels[0].masked == "clear"
-    assert sum(results) >= 0.98 * len(results), (how, sum(results), len(results))
+        text = "".join(taken.texts.values())
+        read_of += found(text, fields)
+        scanned += found_by(scanner, text, fields)
+    assert sum(read_of) >= 0.98 * len(read_of), (sum(read_of), len(read_of))
+    assert sum(scanned) >= 0.98 * len(scanned), (sum(scanned), len(scanned))
+
+
+def found_by(scanner: Scanner, text: str, fields: Fields) -> list[bool]:
+    """Whether the scanner finds each field; an address to its beginning, as OCR mistakes a character of it sometimes."""
+    data = text.encode()
+    values = [
+        (row["kind"], re.sub(r"\s", "", data[row["start"] : row["end"]].decode()))
+        for row in scanner.scan_bytes(data).to_pylist()
+    ]
+    wanted = [("phone.mobile", fields.to_phone), ("phone.mobile", fields.from_phone), ("person.name", fields.to_name)]
+    wanted += [("person.name", fields.from_name), ("parcel.waybill", fields.waybill_no)]
+    addresses = [value for kind, value in values if kind == "address.cn"]
+    return [pair in values for pair in wanted] + [
+        any(value.startswith(address[:5]) for value in addresses)
+        for address in (fields.to_address, fields.from_address)
+    ]
 
 
 @pytest.mark.slow
@@ -564,10 +583,12 @@ def test_long_and_large_screenshots_are_read_whole() -> None:
 
 
 @pytest.mark.slow
-def test_narrow_and_noisy_pictures_cost_bounded_time() -> None:
-    dice = np.random.default_rng(1)
-    for shape in ((13, 3_800_000), (3_800_000, 13), (7000, 7000), (14, 2000)):
-        image = PIL.Image.fromarray(dice.integers(0, 256, shape, dtype=np.uint8))
-        started = time.process_time()
-        assert Taken(encoded(image, "BMP")).note[0] in ("read", "partly")
-        assert time.process_time() - started < 240
+@pytest.mark.parametrize(
+    "shape", [(13, 3_800_000), (3_800_000, 13), (7000, 7000), (14, 2000), (13, 65_000), (65_000, 13)]
+)
+def test_narrow_and_noisy_pictures_cost_bounded_time(shape: tuple[int, int]) -> None:
+    image = PIL.Image.fromarray(np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8))
+    started = time.process_time()
+    outcome = Taken(encoded(image, "BMP")).note
+    assert outcome == (("partly", why.OCR_FAILED) if max(shape) > 65_535 else ("read", ""))
+    assert time.process_time() - started < 120
