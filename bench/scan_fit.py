@@ -42,9 +42,9 @@ from parcelveil.scan.rules import FOLDER, Rule, Weights, load
 SPREAD = 1.5
 #: No base beyond it: never surer of a bare value than 0.9975. A circumstance may have to outweigh base and another.
 LIMIT, LIMIT_ADDED = 6.0, 10.0
-SEEDS = range(3)
+SEEDS = range(10)
 #: Lines of each kind that stand alone, and as many glued into Chinese.
-LINES = 40
+LINES = 24
 NAMES = ("base", *FEATURES)
 #: Which way a feature may speak: 1 for, -1 against, 0 both.
 SIGNS = {"base": 0, "weak": -1, "cue": 1, "against": -1, "joined": -1, "column": 1, "other": -1}
@@ -109,8 +109,8 @@ def labelled(scanner: Scanner, rules: list[Rule], made: list[Made]) -> list[Exam
                 for truth, a, c in at_end.get(high, ())
                 if truth.kind == own.kind and truth.state == own.state and low in (a, c)
             ]
-            # What lies inside a longer value of another kind is not told where that is found: no example either way.
-            inside = any(a <= low and high <= b and b - a > high - low for a, b in around(low))
+            # What lies inside a value of another kind is not told where that is found: no example either way.
+            inside = any(a <= low and high <= b for a, b in around(low))
             if not any(truth.optional for truth in fits) and (fits or not inside):
                 seen[rule].append(row)
                 true[rule].append(float(bool(fits)))

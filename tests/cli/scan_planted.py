@@ -18,7 +18,7 @@ import xlsxwriter
 
 #: Each is long enough not to occur by chance. The numbers have no subscribers, the names nobody.
 NAME, PHONE, ID_NO, CARD, EMAIL, ADDRESS = VALUES = (
-    "欧阳测漏甲",
+    "欧阳漏春",
     "16398765401",
     "110105194912310021",
     "6222020903001483077",

@@ -13,8 +13,10 @@ import pytest
 
 import parcelveil
 from parcelveil import errors
-from parcelveil.cli import main
+from parcelveil.adapt import table_cells, tables_arrow, tables_mysql, tables_postgres, tables_sqlite
+from parcelveil.cli import main, scan_table
 from parcelveil.cli.language import say
+from parcelveil.scan.read import why
 
 PACKAGE = Path(parcelveil.__file__).parent
 ENTRIES = tomllib.loads((PACKAGE / "cli" / "zh.toml").read_text("utf-8"))["say"]
@@ -134,3 +136,17 @@ def test_the_environment_chooses(
     monkeypatch.delenv("PARCELVEIL_LANG")
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     assert say("error") == "错误"
+
+
+def test_every_reason_of_a_manifest_is_said_in_chinese() -> None:
+    """Why something was not read comes out of lists of sentences: of readers, of tables, of the commands."""
+    known = {entry["en"] for entry in ENTRIES}
+    said = set(why.ALL) | {scan_table.SAMPLED, scan_table.FAILED}
+    for module in (table_cells, tables_arrow, tables_mysql, tables_postgres, tables_sqlite):
+        for name, value in vars(module).items():
+            if name.isupper() and isinstance(value, str) and " " in value and not name.startswith("_"):
+                said.add(value)
+            if name in ("_FAILURES", "_REFUSALS"):
+                said |= set(value.values())
+    assert len(said) > 70
+    assert sorted(said - known) == []

@@ -71,10 +71,10 @@ def test_a_folder_is_told_document_by_document_worst_first(desk: Desk, leak: lis
     assert told[0].split() == ["document", "severity", "verdict"]
     first = next(line for line in told if "客户资料_2019.csv" in line)
     assert told.index(first) == 2
-    assert "medium" in first
+    assert "  high  " in first
     assert "customer list with identity numbers: " in first
     assert any("派件表.xlsx#3月2日派件" in line and "customer list: 40 people" in line for line in told)
-    assert any(line.startswith("mobile number of mainland China  phone.mobile") for line in told)
+    assert any(line.split()[5:6] == ["phone.mobile"] for line in told)
     assert "2 skipped: a picture: its text is read with --ocr" in ran.text
     assert "IMG_0231.jpg" in ran.text
     assert not any(name in ran.text for name in ("routing.py", "价目表.csv", "build.log"))
@@ -355,7 +355,8 @@ def test_a_stopped_scan_goes_on_where_it_was(desk: Desk, key: str, environment: 
             if Path("scan.journal").exists() and Path("scan.journal").stat().st_size > max(before, 1_000):
                 break
             time.sleep(0.01)
-        assert process.poll() is None, "it was done before it could be stopped"
+        if process.poll() is not None:
+            pytest.fail(f"it ended before it could be stopped: {process.communicate()[1]}")
         process.send_signal(stop)
         _, err = process.communicate(timeout=120)
         if stop == signal.SIGINT:
@@ -367,6 +368,8 @@ def test_a_stopped_scan_goes_on_where_it_was(desk: Desk, key: str, environment: 
     assert 0 < resumed["restored"] < 160
     whole = scanned(desk, "many", "--key", key, "-o", "whole.jsonl", "--manifest", "m2.jsonl")
     assert Path("f.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    for verdict in (*resumed["verdicts"], *whole["verdicts"]):
+        verdict["confidence"] = round(verdict["confidence"], 2)  # what was written has fewer digits of it
     for name in ("findings", "verdicts", "documents", "people", "values", "worst"):
         assert resumed[name] == whole[name], name
     assert lines(Path("m.jsonl"))[1:] == lines(Path("m2.jsonl"))[1:]

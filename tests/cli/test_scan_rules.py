@@ -97,7 +97,7 @@ def test_prepare_says_what_it_does(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     answers = iter([False, True])
     monkeypatch.setattr(warm, "prepared", lambda: next(answers))
     assert desk.run("scan", "prepare").err.startswith(
-        "preparing the scanner for this machine, once: about a minute\nprepared in "
+        "preparing the scanner for this machine, once: a minute or two\nprepared in "
     )
     monkeypatch.setattr(warm, "prepared", lambda: False)
     assert "nothing can be kept" in desk.run("scan", "prepare").err

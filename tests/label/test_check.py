@@ -206,6 +206,8 @@ def test_codes_are_read_at_other_sizes_and_angles_and_nothing_is_read_in_noise()
     label = np.asarray(picture([]))
     for turned in (np.rot90(label), np.rot90(label, 2), label[::2, ::2], np.kron(label, np.ones((3, 3), np.uint8))):
         assert sorted(code.text for code in codes.read(np.ascontiguousarray(turned))) == sorted([WAYBILL, TOKEN])
+    for quarters, turn in ((0, {0}), (1, {-90}), (2, {180, -180}), (3, {90})):  # rot90 turns to the left
+        assert {code.turn for code in codes.read(np.ascontiguousarray(np.rot90(label, quarters)))} <= turn
     assert codes.read(np.zeros((0, 0), np.uint8)) == codes.read(np.zeros((3, 3, 3), np.uint8)) == []
     assert codes.read(np.zeros((1, 1), np.uint8)) == []
     assert codes.read(np.zeros((2, 40_000), np.uint8)) == codes.read(np.zeros((2, 70_000), np.uint8)) == []

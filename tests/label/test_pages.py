@@ -60,6 +60,21 @@ def test_clear_ground_is_white_and_frames_are_pages(tmp_path: Path) -> None:
     assert abs(int(page.image[0, 0]) - 117) <= 1
 
 
+def test_what_is_held_in_memory_is_read_as_from_a_file(tmp_path: Path) -> None:
+    made = pdf([GOOD, BAD], tmp_path / "a.pdf", title="label of 张三")
+    label = tmp_path / "a.png"
+    label.write_bytes(data(picture(GOOD), "PNG"))
+    for path in (made, label):
+        pages = list(open_pages(path.read_bytes()))
+        assert len(pages) == count_pages(path.read_bytes()) == count_pages(path)
+        for one, other in zip(pages, open_pages(path), strict=True):
+            assert (one.image == other.image).all() and one.lines == other.lines
+        assert metadata(path.read_bytes()) == metadata(path)
+    for wrong in (b"", b"neither", b"%PDF-1.7 nothing"):
+        with pytest.raises(InputError, match="this picture"):
+            list(open_pages(wrong))
+
+
 def test_what_a_pdf_says_of_itself(tmp_path: Path) -> None:
     path = pdf([GOOD], tmp_path / "a.pdf", title="label of 张三", author="desk 3")
     found = metadata(path)

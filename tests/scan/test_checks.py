@@ -22,6 +22,7 @@ from parcelveil.scan.check_passes import CODES, SLOW
 from parcelveil.scan.check_tables import (
     BAD,
     CARD_LENGTHS,
+    CREDIT_PAIRS,
     FIRST_YEAR,
     GOOD,
     IBAN_LENGTHS,
@@ -183,7 +184,8 @@ def numbers_of(kind: str, count: int) -> Values:
             alphabet = np.frombuffer(b"0123456789Xx", np.uint8)
         elif kind == "uscc":
             chars = list("0123456789ABCDEFGHJKLMNPQRTUWXY")
-            body = f"{draw.choice(list('123456789ANY'))}{digits(7)}{''.join(draw.choice(chars, 9))}"
+            first = draw.choice(sorted(CREDIT_PAIRS) if draw.random() < 0.9 else ["14", "99", "Y3"])
+            body = f"{first}{draw.choice(sorted(PROVINCES))}{digits(4)}{''.join(draw.choice(chars, 9))}"
             examples.append(body + uscc.calc_check_digit(body))
             alphabet = np.frombuffer(b"0123456789ABCDEFGHJKLMNPQRTUWXYIO", np.uint8)
         elif kind in ("luhn", "imei"):
@@ -228,12 +230,15 @@ def resident(number: str, grade: int) -> bool:
 
 
 def credit(number: str, grade: int) -> bool:
-    # We also ask who may give out codes, of whom stdnum knows the digits only; a wrong organisation code is WEAK.
+    # We also ask who registers what, and in which province; stdnum knows the digits of the first only. A wrong
+    # organisation code is WEAK.
     if not number[1:8].isdigit() or number[0] not in "123456789ANY" or any(char in "IOSVZ" for char in number):
         return grade == BAD
     right = uscc.calc_check_digit(number[:17]) == number[17]
     valid = stdnum_says(uscc.validate, number) is None
-    return (grade != BAD) == right == checksums.mod31(number.encode()) and valid == (right and number[0].isdigit())
+    registered = number[:2] in CREDIT_PAIRS and (int(number[2:4]) in PROVINCES or number[2:8] == "100000")
+    same = right == checksums.mod31(number.encode()) and valid == (right and number[0].isdigit())
+    return same and (grade != BAD) == (right and registered)
 
 
 def card(number: str, grade: int) -> bool:

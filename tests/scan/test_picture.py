@@ -313,10 +313,12 @@ def box_line(text: str, left: float, top: float) -> ocr.ReadLine:
         (["地址: 浙江省杭州市西湖区北山街道新建路1", "2026年三月二日出货", "电话: 16425830719"], 3),
         (["浙江省杭州市西湖区北山街道新建路阳光花", "园3幢2单元501室", "品名: 外套"], 2),
         (["浙江省杭州市西湖区北山街道新建路阳光花园", "三期住宅小区的西门对面再往前走二百米的", "小店转交", "好的"], 2),
-        (["浙江省杭州市西湖区北山街道新建路18号", "张三"], 1),  # as wide as the text: an address's last word, too
+        (["浙江省杭州市西湖区北山街道新建路祥和小", "区"], 1),
+        (["浙江省杭州市西湖区北山街道新建路18号", "张三"], 2),
         (["浙江省杭州市西湖区新建路18号", "张三", "这一行比地址长得多,所以上面的地址没有到头,张三是名字"], 3),
         (["浙江省杭州市西湖区新建路18号", "广东省深圳市南山区科技路2号", "江苏省无锡市滨湖区花园中路4号"], 3),
         (["浙江省杭州市西湖区新建路18号", "张三 16425830719"], 2),
+        (["浙江省杭州市西湖区新建路18号3幢501室", "明天上午送到"], 2),
         (["今天下午三点前能不能出货", "好的"], 2),
     ],
 )
@@ -324,7 +326,7 @@ def test_wrapped_addresses_are_put_together(told: list[str], text: int) -> None:
     rows = [box_line(one, 40, 100 + 40 * at) for at, one in enumerate(told)]
     said, boxes = reading_order.rows_of(rows)
     assert said.decode().count("\n") == text, said.decode()
-    assert [said[start:].decode()[:2] for start, _ in boxes] == [one[:2] for one in told]
+    assert [said[start:].decode()[:1] for start, _ in boxes] == [one[:1] for one in told]
 
 
 @pytest.mark.parametrize(("left", "top"), [(400, 140), (40, 200), (-200, 140)])
@@ -584,11 +586,11 @@ def test_long_and_large_screenshots_are_read_whole() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "shape", [(13, 3_800_000), (3_800_000, 13), (7000, 7000), (14, 2000), (13, 65_000), (65_000, 13)]
+    "shape", [(13, 3_800_000), (3_800_000, 13), (7000, 7000), (14, 2000), (13, 29_000), (29_000, 13)]
 )
 def test_narrow_and_noisy_pictures_cost_bounded_time(shape: tuple[int, int]) -> None:
     image = PIL.Image.fromarray(np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8))
     started = time.process_time()
     outcome = Taken(encoded(image, "BMP")).note
-    assert outcome == (("partly", why.OCR_FAILED) if max(shape) > 65_535 else ("read", ""))
+    assert outcome == (("partly", why.OCR_FAILED) if max(shape) > 30_000 else ("read", ""))
     assert time.process_time() - started < 120

@@ -90,6 +90,33 @@ def test_a_scan_goes_on_where_it_was(folder: Folder) -> None:
     assert folder.found() == folder.expected()
 
 
+@pytest.mark.parametrize("at", range(1, 13))
+def test_an_interruption_while_the_disk_is_waited_for_loses_and_doubles_nothing(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Ctrl-C comes most likely then: waiting for the disk is what takes the time."""
+    monkeypatch.setattr(module, "EVERY", 0.0)
+    journal = folder.begin()
+    calls, sync = 0, os.fsync
+
+    def interrupted(number: int) -> None:
+        nonlocal calls
+        calls += 1
+        sync(number)
+        if calls == at:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.scan(journal)
+        journal.close()
+    journal = folder.resume()
+    folder.scan(journal)
+    journal.close()
+    assert folder.found() == folder.expected()
+
+
 def test_replay_gives_what_was_there_when_it_went_on(folder: Folder) -> None:
     journal = folder.begin()
     folder.scan(journal, 2)

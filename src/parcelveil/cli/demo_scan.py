@@ -30,7 +30,7 @@ def scan_demo(folder: Path, first: int) -> None:
     print(f"\n{first}. a folder of the kinds of files in which parcels' data leaked: {len(files)} files, with "
           f"{len(planted):,} values of people who do not exist")  # fmt: skip
     if not warm.prepared():
-        print("   the scanner is prepared for this machine, once: about a minute", flush=True)
+        print("   the scanner is prepared for this machine, once: a minute or two", flush=True)
         warm.prepare()
     survey, written, took = _scan(folder / "leak")
     size = sum((folder / "leak" / file.name).stat().st_size for file in files)

@@ -33,13 +33,13 @@ def key(*, output: Annotated[Path, Parameter(name=["--output", "-o"])]) -> None:
 
 
 def prepare() -> None:
-    """Compile the scanner for this machine: about a minute, once; for installers. A scan does it when it was not done."""
+    """Compile the scanner for this machine: a minute or two, once; for installers. A scan does it when it was not done."""
     from parcelveil.scan import warm
 
     if warm.prepared():
         print(say("the scanner is prepared already"), file=sys.stderr)
         return
-    print(say("preparing the scanner for this machine, once: about a minute"), file=sys.stderr, flush=True)
+    print(say("preparing the scanner for this machine, once: a minute or two"), file=sys.stderr, flush=True)
     started = time.perf_counter()
     warm.prepare()
     done = say("prepared in {seconds} s").format(seconds=f"{time.perf_counter() - started:,.0f}")

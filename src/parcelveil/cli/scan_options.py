@@ -51,6 +51,7 @@ class Look:
     def wanted(self, families: Sequence[Family]) -> Wanted:
         """Which findings are wanted. Raises UsageError for kinds that no rule has, and numbers out of range."""
         from parcelveil.scan.allowlist import covers
+        from parcelveil.scan.rules import every_rule
         from parcelveil.scan.survey import Wanted
 
         if not 0 < self.min_confidence < 1:
@@ -61,7 +62,7 @@ class Look:
             raise UsageError("there are the tiers 1 and 2", hint="leave --tier away, or give --tier 2")
         if self.threads is not None and not 1 <= self.threads <= 1024:
             raise UsageError("{option} has to be a number from 1 to 1024", hint="--threads 4", option="--threads")
-        known = {rule.kind for family in families for rule in (*family.rule, *family.custom)}
+        known = {rule.kind for rule in every_rule(families)}
         only, but = (
             tuple(name.strip() for word in words or () for name in word.split(",") if name.strip())
             for words in (self.only, self.except_)

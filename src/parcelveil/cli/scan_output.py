@@ -27,6 +27,7 @@ from parcelveil.cli.output import whole_file
 from parcelveil.cli.scan_options import Out
 from parcelveil.errors import OutputError, UsageError
 from parcelveil.scan.ocsf import ocsf_line
+from parcelveil.scan.rules import every_rule
 from parcelveil.scan.sarif import SarifSink
 from parcelveil.scan.sinks import Allowed, JsonLines, ParquetSink, Sink
 
@@ -205,10 +206,9 @@ class Outputs:
             if target == "-"
             else stack.enter_context(whole_file(target, force=self._out.force, private=True))
         )
-        rules = [rule for family in self._families for rule in (*family.rule, *family.custom)]
         sink: Sink | None = None
         if kind == "sarif":
-            sink = SarifSink(file, rules, lasting=self._lasting)
+            sink = SarifSink(file, every_rule(self._families), lasting=self._lasting)
         elif kind == "parquet":
             sink = ParquetSink(file)
         self._whole.append((target, stack, sink, file))

@@ -32,7 +32,7 @@ def rules(*, check: list[Path] | None = None, rules: list[Path] | None = None, j
     json
         The list, or the examples that fail, as JSON on standard output.
     """
-    from parcelveil.scan.rules import builtin, load
+    from parcelveil.scan.rules import builtin, every_rule, load
 
     if check:
         return _check([load(path) for path in check], [str(path) for path in check], as_json=json)
@@ -40,7 +40,7 @@ def rules(*, check: list[Path] | None = None, rules: list[Path] | None = None, j
     zh = language() == "zh" and not json
     rows = []
     for family in families:
-        for rule in (*family.rule, *family.custom):
+        for rule in every_rule([family]):
             name = (rule.zh if zh else rule.en) or rule.kind
             tier = getattr(rule, "tier", 1)
             row: dict[str, object] = {"kind": rule.kind, "what": name, "state": rule.state, "tier": tier}
@@ -52,12 +52,13 @@ def rules(*, check: list[Path] | None = None, rules: list[Path] | None = None, j
 
 def _check(families: list[Family], names: list[str], *, as_json: bool) -> int:
     from parcelveil.cli.scan_run import warmed
+    from parcelveil.scan.rules import every_rule
 
     warmed()
     failed: list[dict[str, object]] = []
     tried = 0
     for family, name in zip(families, names, strict=True):
-        for rule in (*family.rule, *family.custom):
+        for rule in every_rule([family]):
             tried += len(rule.match) + len(rule.no_match)
         failed += [{"file": name, **one} for one in _failing(family)]
     if as_json or failed:
@@ -71,7 +72,7 @@ def _check(families: list[Family], names: list[str], *, as_json: bool) -> int:
 def _failing(family: Family) -> Iterator[dict[str, object]]:
     """The examples that are not found, or are and should not be."""
     from parcelveil.scan.engine import Scanner
-    from parcelveil.scan.rules import builtin
+    from parcelveil.scan.rules import builtin, every_rule
 
     scanner = Scanner([*(one for one in builtin() if one.family != family.family), family])
 
@@ -80,7 +81,7 @@ def _failing(family: Family) -> Iterator[dict[str, object]]:
         pairs = zip(findings["kind"].to_pylist(), findings["state"].to_pylist(), strict=True)
         return (rule.kind, rule.state) in pairs
 
-    for rule in (*family.rule, *family.custom):
+    for rule in every_rule([family]):
         for number, text in enumerate(rule.match, 1):
             if not found(rule, text):
                 yield {"kind": rule.kind, "example": f"match {number}", "problem": say("it is not found")}

@@ -116,7 +116,7 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
 def warmed() -> None:
     """Have the passes compiled, and say so before that takes a minute."""
     if not warm.prepared():
-        print(say("preparing the scanner for this machine, once: about a minute"), file=sys.stderr, flush=True)
+        print(say("preparing the scanner for this machine, once: a minute or two"), file=sys.stderr, flush=True)
         warm.prepare()
 
 

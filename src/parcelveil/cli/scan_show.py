@@ -11,6 +11,7 @@ import msgspec
 from parcelveil.cli.language import language, say
 from parcelveil.cli.output import columns_of, fitted, terminal_width
 from parcelveil.cli.terminal import plain, table
+from parcelveil.scan.rules import every_rule
 from parcelveil.scan.survey import Survey
 from parcelveil.scan.verdict import GROUPS, within
 
@@ -242,9 +243,8 @@ def _kinds(report: Report, width: int) -> str:
     tally = report.survey.tally
     zh = language() == "zh"
     names: dict[str, str] = {}
-    for family in report.families:
-        for rule in (*family.rule, *family.custom):
-            names.setdefault(rule.kind, (rule.zh if zh else rule.en) or rule.kind)
+    for rule in every_rule(report.families):
+        names.setdefault(rule.kind, (rule.zh if zh else rule.en) or rule.kind)
     states = [state for state in _STATES if tally.kinds.get(state)]
     totals: dict[str, int] = {}
     for counts in tally.kinds.values():

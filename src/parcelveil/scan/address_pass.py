@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.scan.name_pass import content
-from parcelveil.scan.text_pass import Chars, Index, Points, Words, may_begin, number_kind, stem_kind, word_at
+from parcelveil.scan.text_pass import Chars, Index, Points, Words, may_begin, number_kind, signed, stem_kind, word_at
 from parcelveil.scan.vocabulary import (
     AREA,
     ASIDE,
@@ -62,6 +62,8 @@ WEIGHTS = np.array(
     [0.0, 0.2, 0.5, 0.6, 0.9, 0.3, 1.1, 1.0, 0.8, 0.3, 1.3, 2.2, 0.7, 1.2, 0.6, 0.2, 1.6, 1.0, 1.3, 1.6, 1.2]
 )
 MOST = np.array([0, 2, 1, 2, 2, 1, 2, 2, 2, 2, 1, 1, 1, 1, 2, 1, 3, 2, 1, 1, 2])
+#: Log-odds of the characters of a name that is taken for one between a door and a phone.
+UNUSUAL = -1.5
 LONGEST_STEM, LONGEST_TAIL, LONGEST_GAP = 10, 8, 10
 #: Rows that :func:`addresses_in` fills: start, end (characters), and whether parts are hidden.
 MOST_FOUND = 24
@@ -129,10 +131,14 @@ def _short_is_road(points: Points, at: int, end: int, chars: Chars, words: Words
 
 @compiled
 def _ends(points: Points, stop: int, end: int, digits: int, chars: Chars) -> bool:
-    """Whether a number without a unit, behind some words, is a door all the same: 3-2-601, 1803, at the end of a word."""
-    if stop < end and not chars[points[stop]] & SOFT:
-        return False
-    return digits >= 3 or points[stop - 2] == 45
+    """Whether a number without a unit, behind some words, is a door all the same: 3-2-601; at the end, 2-601 and 1803."""
+    if stop >= end or chars[points[stop]] & SOFT:
+        return digits >= 3 or points[stop - 2] == 45
+    joined, at = 0, stop - 1
+    while at > 0 and (_alnum(points[at]) or points[at] == 45):
+        joined += 1 if points[at] == 45 else 0
+        at -= 1
+    return joined >= 2
 
 
 @compiled
@@ -171,13 +177,15 @@ def _tail(points: Points, at: int, limit: int, before_phone: bool, chars: Chars,
         return at
     if place < limit or before_phone:
         for first in range(at, place):
-            if place - first <= 4 and content(points, first, place, chars, words) > -0.5:
+            # All of what stands between a door and a phone may be an unusual name, too.
+            least = UNUSUAL if first == at and before_phone and place == limit else -0.5
+            if place - first <= 4 and content(points, first, place, chars, words) > least:
                 return first if first == at or points[first - 1] < 0x80 else at
     return place
 
 
 @compiled
-def addresses_in(
+def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed from part to part)
     points: Points,
     count: int,
     before_phone: bool,
@@ -196,8 +204,8 @@ def addresses_in(
         closes, barrier = at == count, False
         code, flags = 0, 0
         if at < count:
-            code = np.int64(points[at])
-            flags = np.int64(chars[code])
+            code = signed(points[at])
+            flags = signed(chars[code])
             if _alnum(code):
                 stop, digits, letters = number_end(points, at, count)
                 size = stop - at
@@ -271,7 +279,7 @@ def addresses_in(
                     elif length:
                         size, closes, barrier = length, True, True
                     else:
-                        kind = np.int64(stem_kind(chars[code]))
+                        kind = signed(stem_kind(chars[code]))
                         bare = at - stem
                         if code == 0x8857 and at + 1 < count and points[at + 1] == 0x9053:  # 街道
                             kind, size = C_TOWN, 2

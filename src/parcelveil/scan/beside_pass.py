@@ -39,6 +39,7 @@ from parcelveil.scan.text_pass import (
     back_over,
     decode,
     point,
+    signed,
     step_back,
     width,
 )
@@ -100,7 +101,7 @@ def _latin_cell(
 
 
 @compiled
-def _side(
+def _side(  # noqa: PLR0915 (one loop: a call for each character costs more than the rest)
     data: Bytes, floor: int, top: int, left: bool, most_cells: int, chars: Chars, words: Words, points: Points,
     places: Index, span: Index, best: Index,
 ) -> tuple[int, float]:  # fmt: skip
@@ -108,13 +109,24 @@ def _side(
     state, most = 0, IMPOSSIBLE
     at, cells, seen = (top if left else floor), 0, 0
     while floor < at if left else at < top:
-        first, hard = at, False
+        hard = False
         # What parts the cells; words of running text end the search.
         while floor < at if left else at < top:
-            if left:
-                code, place = step_back(data, floor, at)
-            else:
-                code, place = point(data, at, top), at
+            # The common characters are read in place: a call costs more than all the rest of this loop.
+            edge = at - 1 if left else at
+            code, step = signed(data[edge]), 1
+            if code >= 0x80:
+                edge = at - 3 if left else at
+                first_byte = signed(data[edge]) if edge >= floor and edge + 2 < top else 0
+                if 0xE1 <= first_byte < 0xF0 and data[edge + 1] >> 6 == 2 and data[edge + 2] >> 6 == 2:
+                    code = (first_byte & 15) << 12 | signed(data[edge + 1] & 63) << 6 | signed(data[edge + 2] & 63)
+                    step = 3
+                elif left:
+                    code, edge = step_back(data, floor, at)
+                    step = at - edge
+                else:
+                    code = point(data, at, top)
+                    step = width(code) if code >= 0 else 1
             char = chars[code] if 0 <= code < 0x10000 else np.uint32(STOP)
             if char & STOP:
                 if char & HAN or code in (10, 0x3002, 0xFF01, 0xFF1F, 33, 63):
@@ -122,24 +134,35 @@ def _side(
                 hard = True
             elif not parts(code):
                 break
-            at = place if left else at + (width(code) if code >= 0 else 1)
+            at += -step if left else step
         cells += 1 if hard else 0
         if cells > most_cells or seen > 14:
             break
-        glued = 0 if at != first or seen else -1 if left else 1
+        glued = 0 if hard or seen else -1 if left else 1
         # The word.
         begin, ascii_only = at, True
         while floor < at if left else at < top:
-            if left:
-                code, place = step_back(data, floor, at)
-            else:
-                code, place = point(data, at, top), at
+            # The common characters are read in place: a call costs more than all the rest of this loop.
+            edge = at - 1 if left else at
+            code, step = signed(data[edge]), 1
+            if code >= 0x80:
+                edge = at - 3 if left else at
+                first_byte = signed(data[edge]) if edge >= floor and edge + 2 < top else 0
+                if 0xE1 <= first_byte < 0xF0 and data[edge + 1] >> 6 == 2 and data[edge + 2] >> 6 == 2:
+                    code = (first_byte & 15) << 12 | signed(data[edge + 1] & 63) << 6 | signed(data[edge + 2] & 63)
+                    step = 3
+                elif left:
+                    code, edge = step_back(data, floor, at)
+                    step = at - edge
+                else:
+                    code = point(data, at, top)
+                    step = width(code) if code >= 0 else 1
             if code < 0 or code > 0xFFFF or chars[code] & STOP or parts(code):
                 break
             ascii_only = ascii_only and code < 0x80
             if most_cells == 1 and not glued and abs(at - begin) > LONGEST_WORD:
                 return state, most
-            at = place if left else at + width(code)
+            at += -step if left else step
         start, end = (at, begin) if left else (begin, at)
         if end <= start:
             break
@@ -201,7 +224,7 @@ def beside_pass(
         begin, end = hits[hit, 0], hits[hit, 1]
         if begin > high + reach:
             break
-        kind = np.int64(hit_is[hit])
+        kind = signed(hit_is[hit])
         if kind > MAIL or kind < PHONE:
             continue
         floor, top = max(0, begin - WINDOW), min(len(data), end + WINDOW)

@@ -29,10 +29,13 @@ MOBILE, RESIDENT, CARD, EMAIL = range(4)
 _TILE = 8192
 _MOST = 1200
 #: By length less 13 and first two digits: whether any card of a bank begins so. A first look before the sum over all digits.
-_BEGINS = np.zeros((len(CARD_LENGTHS), 100), np.uint8)
-for _length in (16, 19):
-    _BEGINS[_length - CARD_LENGTHS[0], [issuer // 10_000 for issuer in CARD_ISSUERS]] = 1
-_BEGINS = _BEGINS.reshape(-1)
+_BEGINS = np.array(
+    [
+        [length in (16, 19) and two in {issuer // 10_000 for issuer in CARD_ISSUERS} for two in range(100)]
+        for length in CARD_LENGTHS
+    ],
+    np.uint8,
+).reshape(-1)
 
 #: By second digit: whether any mobile number begins so; eleven digits need no more.
 _MOBILE_BEGINS = np.array([CHECKS["mobile"](b"1%d123456780" % second) != BAD for second in range(10)], np.uint8)
@@ -41,7 +44,7 @@ _MOBILE_BEGINS = np.array([CHECKS["mobile"](b"1%d123456780" % second) != BAD for
 @compiled
 def core(data: Bytes, low: int, high: int, found: Found) -> tuple[int, int]:
     """The values that begin in ``data[low:high]``, not sorted. Returns how many, and where the pass ended."""
-    size, count = np.uint64(len(data)), 0
+    size, count = np.uint64(len(data)), np.int64(0)
     one, zero, stride = np.uint64(1), np.uint8(48), np.uint64(11)
     behind = np.uint64(low)  # a run may begin here or later
     while low > 0 and behind < size and data[behind - one] - zero <= 9 and data[behind] - zero <= 9:

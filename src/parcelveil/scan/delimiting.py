@@ -66,7 +66,7 @@ class Delimited:
 
     def columns(self, base: int) -> Columns:
         """The cells that are kept, as positions behind byte ``base`` of the text."""
-        headers = self._headers if self._headers is not None else self._detector.header("").reshape(1, -1)
+        headers = self._headers if self._headers is not None else self._detector.header("").reshape(1, -1).copy()
         return Columns(self._starts - base, self._ends - base, self._column, headers, self._cells.names)
 
     def drop(self, before: int) -> None:

@@ -74,6 +74,8 @@ class FieldScanner:
                 yield from self._column(name, lists, rows, depth + 1)
         elif (text := _as_text(column)) is not None:
             offsets, data = buffers(text)
+            data = data.view()
+            data.flags.writeable = False  # like every text: the passes are compiled for one kind of array
             starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
             if text.null_count:
                 valid = np.flatnonzero(np.asarray(text.is_valid()))

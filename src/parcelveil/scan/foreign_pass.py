@@ -7,10 +7,12 @@ state and a ZIP code behind it make it surer. Blocks of 64 bytes without any beg
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.text_pass import MEANINGS, Bytes, Index, Points, Words, key_before, look_up
+from parcelveil.scan.text_pass import MEANINGS, Bytes, Index, Words, key_before, look_up, signed
 from parcelveil.scan.vocabulary import (
     CUE_ADDRESS,
     CUE_NAME,
@@ -48,17 +50,17 @@ def _digit(code: int) -> bool:
 
 
 @compiled
-def latin_meaning(text: Points, start: int, end: int, words: Words) -> int:
+def latin_meaning(text: npt.NDArray[Any], start: int, end: int, words: Words) -> int:
     """The meanings of a word of Latin letters, whatever its case."""
     key = _SEED
     for at in range(start, end):
-        code = np.int64(text[at])
+        code = signed(text[at])
         key = (key ^ np.uint64(code + 32 if _upper(code) else code)) * _FACTOR
     return look_up(words, MEANINGS, key)
 
 
 @compiled
-def latin_end(text: Points, start: int, end: int, small: bool, words: Words) -> int:
+def latin_end(text: npt.NDArray[Any], start: int, end: int, small: bool, words: Words) -> int:
     """Where the name that begins at ``start`` ends; -1 when there is none. ``small``: capitals are not needed.
 
     ``text`` may be bytes or code points. Letters of other Latin alphabets (from U+00C0) are small letters.

@@ -183,7 +183,7 @@ def check_card(data: Bytes, start: int, end: int) -> int:
     grade = _CARD[(count - np.uint64(13)) * np.uint64(10_000) + first]
     if grade == BAD or total % np.uint64(10) != 0:
         return BAD
-    if (count == 16 or count == 19) and _among(_ISSUERS, number // (scale // np.uint64(1_000_000))):
+    if count in (16, 19) and _among(_ISSUERS, number // (scale // np.uint64(1_000_000))):
         return GOOD
     if np.uint64(end) - low == count:
         return WEAK  # digits in a row

@@ -155,7 +155,7 @@ class Detector:
             hits = self.in_cells(folded.data, folded.folded(starts), folded.folded(ends), header)
             return hits._replace(start=folded.original(hits.start), end=folded.original(hits.end))
         cells = cells[:count]
-        column, headers = np.zeros(count, np.int32), self.header(header).reshape(1, -1)
+        column, headers = np.zeros(count, np.int32), self.header(header).reshape(1, -1).copy()
         hits = _standing(self._judged(data, found, count, headers, column, starts[cells], ends[cells], cells))
         hits = _standing(Hits.joined([hits, self.by_column(data, starts, ends, header)]))
         if self._custom is not None:

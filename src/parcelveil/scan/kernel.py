@@ -83,11 +83,16 @@ def is_word(byte: int) -> bool:
 
 @compiled
 def is_joined(data: Bytes, start: int, end: int) -> bool:
-    """Whether ``- _ .`` (or the sign of an exponent) ties the value to a word on its left or right."""
+    """Whether ``- _ .`` (or the sign of an exponent) ties the value to a word on its left or right.
+
+    A dot does so between digits only: ``Tel.02161234567`` is an abbreviation.
+    """
     size = len(data)
     if start >= 2 and is_word(data[start - 2]):
         sign = data[start - 1]
-        if sign == 45 or sign == 95 or sign == 46 or (sign == 43 and data[start - 2] | 32 == 101):
+        if sign == 45 or sign == 95 or (sign == 43 and data[start - 2] | 32 == 101):
+            return True
+        if sign == 46 and 48 <= data[start - 2] <= 57:
             return True
     if end + 1 < size and is_word(data[end + 1]):
         sign = data[end]
@@ -113,7 +118,7 @@ def candidates(data: Bytes, low: int, high: int, shapes: Shapes, found: Found) -
     full, room = len(starts), len(starts) - 64
     ends, rows = np.empty(_ENDS, np.int64), np.empty(_ENDS, np.int32)
     taken = np.full(len(shapes.check), -1, np.int64)
-    count, wide = 0, False
+    count, wide = np.int64(0), False  # a literal would be a type of its own in calls
     place = np.uint64(low)
     if low > 0 and is_word(data[place - one]):  # a word that began before is not ours
         while place < until and is_word(data[place]):
@@ -323,7 +328,7 @@ def candidates_in_cells(
     data: Bytes, starts: Index, ends: Index, shapes: Shapes, found: Found, cells: Index
 ) -> tuple[int, int, bool]:
     """Candidates of each cell by itself. Returns how many, the cells done, and whether full-width characters were met."""
-    count, wide = 0, False
+    count, wide = np.int64(0), False  # a literal would be a type of its own in calls
     for cell in range(len(starts)):
         start, end = starts[cell], ends[cell]
         if len(found.start) - count < 96:
@@ -332,7 +337,7 @@ def candidates_in_cells(
         rest = Found(
             found.start[count:], found.end[count:], found.rule[count:], found.weak[count:], found.joined[count:]
         )
-        more, place, met = candidates(view, 0, end - start, shapes, rest)
+        more, place, met = candidates(view, start - start, end - start, shapes, rest)
         if place < end - start:
             return count, cell, wide
         wide = wide or met

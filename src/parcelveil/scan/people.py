@@ -21,7 +21,7 @@ people_reference.py says the same in plain Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,10 @@ class Spans(NamedTuple):
     logit: npt.NDArray[np.float32]  # log-odds that it is right
     why: npt.NDArray[np.int16]  # index into WHY
 
+    def pick(self, which: npt.NDArray[Any]) -> Spans:
+        """Some of them, by flags or positions."""
+        return Spans(self.start[which], self.end[which], self.rule[which], self.logit[which], self.why[which])
+
 
 class People:
     """Finds names and addresses by the rules given; those of other kinds among them do not matter.
@@ -142,23 +146,26 @@ class People:
         )
         cells = np.flatnonzero(as_text)
         text, places = joined(data, starts[cells], ends[cells])
+        text.flags.writeable = False  # like every text: the passes are compiled for one kind of array
         phones = phones_in(text, places[:-1], places[1:])
         found = self._in_text(text, 0, len(text), phones, np.full(len(phones), PHONE, np.uint8), True)
         cell = np.searchsorted(places, found.start, "right") - 1
         moved = starts[cells][cell] - places[cell]
         whole = self._spans(rows[:total], odds[:total])
-        both = [
-            np.concatenate(pair)
-            for pair in zip(whole, found._replace(start=found.start + moved, end=found.end + moved), strict=True)
-        ]
-        order = np.argsort(both[0], kind="stable")
-        return Spans(*(column[order] for column in both))
+        both = Spans(
+            np.concatenate([whole.start, found.start + moved]),
+            np.concatenate([whole.end, found.end + moved]),
+            np.concatenate([whole.rule, found.rule]),
+            np.concatenate([whole.logit, found.logit]),
+            np.concatenate([whole.why, found.why]),
+        )
+        return both.pick(np.argsort(both.start, kind="stable"))
 
     def _in_text(self, data: Bytes, low: int, high: int, hits: Index, hit_is: Bytes, in_line: bool) -> Spans:
         if high <= low:
             return self._spans(np.zeros((0, 4), np.int64), np.zeros(0))
         rows, odds = _room(high - low)
-        segments = np.empty(((high - low) // 4 + 64, 4), np.int64)
+        segments = np.empty(((high - low) // 4 + 512, 4), np.int64)
         chars, words = self.tables
         count = segments_pass(data, low, high, hits, hit_is, chars, segments)
         total = names_pass(data, segments, count, chars, words, rows, odds)
@@ -167,8 +174,7 @@ class People:
         codes = np.array([NAME, W_CUE, ADDRESS_FOREIGN, W_STREET], np.int64)
         total += foreign_pass(data, low, high, self.tables.words, rows[total:], odds[total:], codes)
         spans = self._spans(rows[:total], odds[:total])
-        inside = (spans.start >= low) & (spans.start < high)
-        return Spans(*(column[inside] for column in spans))
+        return spans.pick((spans.start >= low) & (spans.start < high))
 
     def _judge(self, data: Bytes, starts: Index, ends: Index, header: str) -> Judged:
         """What kind of column it is, and what that adds to the log-odds of its cells."""
@@ -204,5 +210,5 @@ class People:
 
 def _room(size: int) -> tuple[Index, Floats]:
     """Arrays for more findings than ``size`` bytes can hold: each has at least three bytes, and rules meet twice."""
-    most = size // 2 + 64
+    most = size // 2 + 1024
     return np.empty((most, 4), np.int64), np.empty(most, np.float64)

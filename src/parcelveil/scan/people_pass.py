@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.scan.address_pass import AT_A_CUE, BESIDE_A_PHONE, COUNTS, MOST_FOUND, addresses_in
-from parcelveil.scan.name_pass import CLEAR, MASKED, NOTHING, name_ahead, name_of
+from parcelveil.scan.name_pass import CLEAR, MASKED, NOTHING, VERBS, name_ahead, name_of
 from parcelveil.scan.text_pass import (
     INVALID,
     LONGEST,
@@ -28,6 +28,7 @@ from parcelveil.scan.text_pass import (
     key_before,
     may_begin,
     point,
+    signed,
     width,
     word_at,
 )
@@ -78,9 +79,12 @@ def put(rows: Index, odds: Floats, total: int, start: int, end: int, rule: int, 
     return total
 
 
-#: Behind a name in running text: 说 于 称 曾 任 因 获 先 现; and of the stops 在 是 被 把 也 就 却 还.
-_VERBS = (0x8BF4, 0x4E8E, 0x79F0, 0x66FE, 0x4EFB, 0x56E0, 0x83B7, 0x5148, 0x73B0)
+#: Of the stops, those that stand behind a name in running text: 在 是 被 把 也 就 却 还.
 _STOP_VERBS = (0x5728, 0x662F, 0x88AB, 0x628A, 0x4E5F, 0x5C31, 0x5374, 0x8FD8)
+
+
+#: Behind a name or its title on an envelope: 收 启 亲.
+_ON_ENVELOPES = (0x6536, 0x542F, 0x4EB2)
 
 
 @compiled
@@ -99,7 +103,7 @@ def parts(code: int) -> bool:
 
 
 @compiled
-def names_pass(
+def names_pass(  # noqa: PLR0915 (one loop over segments: each call would cost as much as its work)
     data: Bytes, segments: Index, how_many: int, chars: Chars, words: Words, rows: Index, odds: Floats
 ) -> int:
     """Rows for names behind a cue, and for names in running text, in the segments marked NAMED. Returns how many."""
@@ -144,10 +148,13 @@ def names_pass(
                         while behind < count and points[behind] == 32:
                             behind += 1
                         meaning, _ = word_at(words, points, behind, count, TITLE | BEHIND)
-                        verb = behind < count and points[behind] in _VERBS
+                        verb = behind < count and points[behind] in VERBS
                         if behind == count:
                             verb = places[count] < len(data) and point(data, places[count], len(data)) in _STOP_VERBS
-                        if meaning & TITLE:
+                        past = behind + 2 if meaning & TITLE else behind
+                        if past < count and points[past] in _ON_ENVELOPES and (meaning & TITLE or past + 1 == count):
+                            total = put(rows, odds, total, first, last, NAME, W_TITLE, score + AFTER_CUE)
+                        elif meaning & TITLE:
                             logit = score + IN_PROSE + WITH_TITLE
                             total = put(rows, odds, total, first, last, NAME_PROSE, W_TITLE, logit)
                         elif (meaning & BEHIND or verb) and score >= 0.8:
@@ -280,36 +287,41 @@ def segments_pass(data: Bytes, low: int, high: int, hits: Index, hit_is: Bytes, 
         at += 1
     hit = np.searchsorted(hits[:, 0], at)
     while at < size and at < high:
-        if known and size - at > 64 and data[at] < 0x80:
+        if known and size - at > 64 and (data[at] | data[at + 20] | data[at + 40] | data[at + 60]) < 0x80:
             at = _past_ascii(data, at, high, chars)
         while hit < len(hits) and (hits[hit, 0] < at or hit_is[hit] > MAIL):
             if hit_is[hit] <= MAIL:
                 at = max(at, hits[hit, 1])
             hit += 1
         limit = min(size, hits[hit, 0]) if hit < len(hits) else size
-        start, count, seen, step, first, leading = at, 0, np.uint32(0), 0, 0, np.uint32(0)
+        start, count, seen, step, first, leading, begins = at, 0, np.uint32(0), 0, 0, np.uint32(0), at
         while at < limit:
-            code, step = np.int64(data[at]), 1
+            code, step = signed(data[at]), 1
             if code >= 0x80:
-                code = point(data, at, size)
-                step = width(code) if code >= 0 else 1
-                if code < 0 or code > 0xFFFF:
-                    break
+                if 0xE1 <= code < 0xF0 and at + 2 < size and data[at + 1] >> 6 == 2 and data[at + 2] >> 6 == 2:
+                    code = (code & 15) << 12 | signed(data[at + 1] & 63) << 6 | signed(data[at + 2] & 63)
+                    step = 3
+                else:
+                    code = point(data, at, size)
+                    step = width(code) if code >= 0 else 1
+                    if code < 0 or code > 0xFFFF:
+                        break
             char = chars[code]
             if char & STOP:
                 break
             if count == 0:
-                first, leading = code, char
-            count += 1
+                first, leading, begins = code, char, at
+            if count > 0 or code not in (32, 0x3000):
+                count += 1
             seen |= char
             at += step
         # A look at the first character and at all flags keeps most segments unread.
         if known and seen & HAN and 4 <= at - start <= LONGEST:
             use = PLACED if seen & ANCHOR and count >= 3 else 0
-            if seen & (CUE_FIRST | DOT) or first == 0x53EB or leading & MASK or family_odds(leading) > -8.0:
+            if seen & (CUE_FIRST | DOT) or first == 0x53EB or leading & MASK or family_odds(signed(leading)) > -8.0:
                 use |= NAMED
             if use and total < len(segments):
-                segments[total, 0], segments[total, 1], segments[total, 2], segments[total, 3] = start, at, use, hit
+                segments[total, 0], segments[total, 1], segments[total, 2], segments[total, 3] = begins, at, use, hit
                 total += 1
         if at < limit:
             at += step

@@ -36,8 +36,8 @@ _STRIP_AREA, _OVERLAP = 4_000_000, 120
 #: A picture this many times longer than wide is a long screenshot.
 _LONG = 2.2
 _STRIP_SIDE = 4096
-#: Longer pictures are not read: they would be hundreds of strips.
-_LONGEST_SIDE = 65_535
+#: Longer pictures are not read: each strip takes a second, and no screenshot is longer.
+_LONGEST_SIDE = 30_000
 #: Lines read the wrong way round are hardly ever surer than this.
 _SURE = 0.8
 #: Lines of fewer characters say nothing of a picture's lie.

@@ -33,6 +33,9 @@ _NO_REST = re.compile(
     r"^\W*(?:收|寄|发|到|至|电话|手机|座机|姓名|地址|运单|快递|订单|单号|品|内件|备注|重量|计费|件数|付款|签|打印|已|邮编|日期|时间|网点)"
     r"|^.{1,8}(?:省|自治区)|^.{1,4}市.{1,6}[区县市]|[:：|]|1[3-9][0-9]{9}|\*\*|[0-9]{8}"
 )
+#: Where an address may end; then its rest has to have a part of one.
+_ENDS = "室户房号幢栋座楼层"
+_PART = re.compile(r"[号室户房栋幢座楼层村组队路街巷弄苑园区城厦店院里旁侧门]|单元|对面")
 #: Digits are put together with others only where both are of an address.
 _DIGITS_OF_ADDRESS = re.compile(r"[0-9]{1,4}(?:[号室栋幢座楼层弄(（-]|单元|$)")
 #: A rest of so few characters may also be a name: it counts where the line before reaches so much of the text's width.
@@ -135,9 +138,10 @@ class _Wrapped:
             and len(row) == 1
             and _ADDRESS.search(self._text)
             and not _NO_REST.search(rest)
+            and (_PART.search(rest) or self._text[-1:] not in _ENDS)
             and (_DIGITS_OF_ADDRESS.match(rest) or not (self._text[-1:].isascii() and rest[:1].isascii()))
             and 0.7 < high / (last[3] - last[1]) < 1.4
-            and box[1] - last[3] < 0.8 * high
+            and box[1] - last[3] < 0.5 * high
             and -0.6 * high < box[0] - last[0] < 5 * high
             and box[2] < self._margin + 1.5 * high
             and last[2] > self._margin - 1.5 * high

@@ -131,7 +131,9 @@ def _addresses(data: bytes) -> Iterator[tuple[int, int, bool]]:
 def _joined(data: bytes, start: int, end: int) -> bool:
     text = data.decode("latin-1")
     tied = start >= 2 and text[start - 2] in _WORD
-    if tied and (text[start - 1] in "-_." or (text[start - 1] == "+" and text[start - 2] in "eE")):
+    if tied and (text[start - 1] in "-_" or (text[start - 1] == "+" and text[start - 2] in "eE")):
+        return True
+    if tied and text[start - 1] == "." and text[start - 2].isdigit():
         return True
     if end + 1 < len(text) and text[end + 1] in _WORD:
         return text[end] in "-_" or (text[end] == "." and text[end + 1].isdigit())

@@ -204,12 +204,13 @@ class Journal:
             self._findings.flush()
             os.fsync(self._findings.fileno())
             if self._waiting:
-                self._file.write(self._encoder.encode_lines(self._waiting))
+                # Ctrl-C may come at any place: a line that is lost is scanned again, one that is written twice is a lie.
+                lines, self._waiting = self._encoder.encode_lines(self._waiting), []
+                self._file.write(lines)
                 self._file.flush()
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise _failed(self._path, error) from None
-        self._waiting = []
         self._synced = time.monotonic()
 
     def close(self) -> None:

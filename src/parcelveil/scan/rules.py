@@ -121,3 +121,11 @@ def builtin() -> tuple[Family, ...]:
 def rules_of(families: Iterable[Family]) -> Sequence[Rule]:
     """All rules with patterns, in order."""
     return [rule for family in families for rule in family.rule]
+
+
+def every_rule(families: Iterable[Family]) -> list[Rule | Custom]:
+    """All rules of families, in order: those with patterns and those of one's own by an expression."""
+    found: list[Rule | Custom] = []
+    for family in families:
+        found += [*family.rule, *family.custom]
+    return found

@@ -7,6 +7,9 @@ addresses lie inside of segments. All looks are local and bounded, so that what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +21,9 @@ Index = npt.NDArray[np.int64]
 Points = npt.NDArray[np.int32]
 Chars = npt.NDArray[np.uint32]
 Words = npt.NDArray[np.uint64]
+
+#: A 64-bit integer with a sign: bytes and code points that are reckoned with. (For compiled code a type, not a call.)
+signed = cast(Callable[[Any], int], np.int64)
 
 #: Bytes of the longest segment that is looked at. Longer ones are no text that people wrote (about 160 characters
 #: without any punctuation, line end, or one of the commonest words).
@@ -61,22 +67,22 @@ INVALID = -1
 @compiled
 def point(data: Bytes, at: int, end: int) -> int:
     """The code point at ``at``; INVALID for bytes that are no UTF-8. See :func:`width` for its length."""
-    first = np.int64(data[at])
+    first = signed(data[at])
     if first < 0x80:
         return first
     if first < 0xC2 or first > 0xF4:
         return INVALID
     if first < 0xE0:
         if at + 1 < end and data[at + 1] >> 6 == 2:
-            return (first & 0x1F) << 6 | np.int64(data[at + 1] & 0x3F)
+            return (first & 0x1F) << 6 | signed(data[at + 1] & 0x3F)
         return INVALID
     if first < 0xF0:
         if at + 2 < end and data[at + 1] >> 6 == 2 and data[at + 2] >> 6 == 2:
-            return (first & 0x0F) << 12 | np.int64(data[at + 1] & 0x3F) << 6 | np.int64(data[at + 2] & 0x3F)
+            return (first & 0x0F) << 12 | signed(data[at + 1] & 0x3F) << 6 | signed(data[at + 2] & 0x3F)
         return INVALID
     if at + 3 < end and data[at + 1] >> 6 == 2 and data[at + 2] >> 6 == 2 and data[at + 3] >> 6 == 2:
-        high = (first & 0x07) << 18 | np.int64(data[at + 1] & 0x3F) << 12
-        return high | np.int64(data[at + 2] & 0x3F) << 6 | np.int64(data[at + 3] & 0x3F)
+        high = (first & 0x07) << 18 | signed(data[at + 1] & 0x3F) << 12
+        return high | signed(data[at + 2] & 0x3F) << 6 | signed(data[at + 3] & 0x3F)
     return INVALID
 
 
@@ -104,10 +110,19 @@ def decode(data: Bytes, start: int, end: int, points: Points, places: Index) -> 
     """
     count, at = 0, start
     while at < end:
-        code = point(data, at, end)
-        points[count] = 10 if code < 0 or code > 0xFFFF else code
+        code, step = signed(data[at]), 1
+        if code >= 0x80:
+            # The common characters are read in place: a call for each would cost more than the reading.
+            if 0xE1 <= code < 0xF0 and at + 2 < end and data[at + 1] >> 6 == 2 and data[at + 2] >> 6 == 2:
+                code = (code & 15) << 12 | signed(data[at + 1] & 63) << 6 | signed(data[at + 2] & 63)
+                step = 3
+            else:
+                code = point(data, at, end)
+                step = width(code) if code >= 0 else 1
+                code = 10 if code < 0 or code > 0xFFFF else code
+        points[count] = code
         places[count] = at
-        at += width(code)
+        at += step
         count += 1
     places[count] = end
     return count
@@ -128,37 +143,37 @@ def back_over(data: Bytes, low: int, at: int) -> int:
 @compiled
 def stem_kind(char: int) -> int:
     """The kind of component that a character, an entry of ``chars``, makes of the stem before it."""
-    return np.int64(char) >> 8 & 15
+    return signed(char) >> 8 & 15
 
 
 @compiled
 def number_kind(char: int) -> int:
     """The kind of component that a character makes of a number before it."""
-    return np.int64(char) >> 12 & 15
+    return signed(char) >> 12 & 15
 
 
 @compiled
 def family_odds(char: int) -> float:
     """Log-odds of a character as a family name; -8 where it is none."""
-    return (np.int64(char) >> 16 & 255) / 16.0 - 8.0
+    return (signed(char) >> 16 & 255) / 16.0 - 8.0
 
 
 @compiled
 def given_odds(char: int) -> float:
     """Log-odds of a character as one of a given name."""
-    return (np.int64(char) >> 24 & 255) / 16.0 - 8.0
+    return (signed(char) >> 24 & 255) / 16.0 - 8.0
 
 
 @compiled
 def step_back(data: Bytes, low: int, at: int) -> tuple[int, int]:
     """The character that ends before ``at``, and where it begins: :func:`back_over` and :func:`point` in one."""
-    last = np.int64(data[at - 1])
+    last = signed(data[at - 1])
     if last < 0x80:
         return last, at - 1
     if at - 3 >= low and last >> 6 == 2 and data[at - 2] >> 6 == 2:
-        first = np.int64(data[at - 3])
+        first = signed(data[at - 3])
         if 0xE0 <= first < 0xF0:
-            return (first & 0x0F) << 12 | np.int64(data[at - 2] & 0x3F) << 6 | (last & 0x3F), at - 3
+            return (first & 0x0F) << 12 | signed(data[at - 2] & 0x3F) << 6 | (last & 0x3F), at - 3
     place = back_over(data, low, at)
     return point(data, place, at), place
 
@@ -168,13 +183,13 @@ def look_up(words: Words, which: int, key: np.uint64) -> int:
     """The value of ``key`` in one of the hashed sets (HEADS, MEANINGS, BACKWARD); 0 when it is not there."""
     start = _SETS + 3
     for before in range(which):
-        start += np.int64(words[_SETS + before])
+        start += signed(words[_SETS + before])
     mask, first = words[_SETS + which] - _ONE, np.uint64(start)
     at, tag = (key >> _SHIFT_SET) & mask, key & _TAG
     while True:
         there = words[first + at]
         if there & _TAG == tag and there != _NONE:
-            return np.int64(there & ~_TAG)
+            return signed(there & ~_TAG)
         if there == _NONE:
             return 0
         at = (at + _ONE) & mask
@@ -186,7 +201,7 @@ def may_begin(words: Words, first: int, second: int) -> bool:
     key = (_SEED ^ np.uint64(first)) * _FACTOR
     key = (key ^ np.uint64(second)) * _FACTOR
     bit = (key >> _SHIFT_BLOOM) & _BLOOM_MASK
-    return (words[bit >> _SHIFT_WORD] >> (bit & _LOW6)) & _ONE != _NONE
+    return bool((words[bit >> _SHIFT_WORD] >> (bit & _LOW6)) & _ONE != _NONE)
 
 
 @compiled

@@ -260,7 +260,7 @@ class Vocabulary:
         )
         sets = [_hashed(entries) for entries in (heads, words, self.back)]
         sizes = np.array([len(entries) for entries in sets], np.uint64)
-        return Tables(chars, np.concatenate([bloom, sizes, *sets]))
+        return Tables(chars.astype(np.uint32), np.concatenate([bloom, sizes, *sets]))
 
 
 # What a family name of each row says, and what a character of a given name does: first guesses that hold up on made
@@ -279,6 +279,9 @@ def _name_characters(data: dict[str, Any]) -> tuple[npt.NDArray[np.uint32], npt.
     for row, value in reversed(_ROWS):
         for char in data["surnames"][row]:
             surname[ord(char)] = packed(value + (_WEAK if char in data["surnames"]["weak"] else 0.0))
+    for name in data["surnames"]["compound"].split():
+        # By themselves most of these are no family names, but a name may begin with them.
+        surname[ord(name[0])] = surname[ord(name[0])] or packed(-2.0)
     for row, value in _GIVEN:
         for char in data["given"][row]:
             given[ord(char)] = packed(value)

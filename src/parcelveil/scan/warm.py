@@ -1,4 +1,4 @@
-"""Compiling the passes of a scan before they are needed: once for a machine and a version, about a minute.
+"""Compiling the passes of a scan before they are needed: once for a machine and a version, a minute or two.
 
 ::
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from parcelveil.scan import assemble
+from parcelveil.scan import assemble_passes
 from parcelveil.scan.document import Document
 from parcelveil.scan.findings import Place
 from parcelveil.seal import passes
@@ -50,7 +50,7 @@ def prepared() -> bool:
 
 
 def prepare() -> None:
-    """Compile what is not compiled, and keep it. Takes a minute the first time, and a few seconds afterwards."""
+    """Compile what is not compiled, and keep it. Takes a minute or two the first time, and a few seconds afterwards."""
     from parcelveil.scan.engine import Scanner
     from parcelveil.scan.read.runs import runs_of
 
@@ -85,6 +85,6 @@ def samples() -> Iterator[Document]:
 
 
 def _stamps() -> Iterator[Path]:
-    folder = passes.kept_in(assemble.normalise)
+    folder = passes.kept_in(assemble_passes.normalise)
     if folder is not None:
         yield folder / f"scan-prepared-{hashlib.sha256(passes.made_for().encode()).hexdigest()[:32]}"

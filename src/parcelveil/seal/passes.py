@@ -19,7 +19,6 @@ import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba

@@ -178,7 +178,8 @@ def _foreign_phone(draw: Values, style: str) -> Value:
 def _resident(draw: Values, style: str) -> Value:
     region, born = draw.source.choice(draw.regions), draw.day()
     body = f"{region}{born:%Y%m%d}{draw.digits(3, _DIGITS)}"
-    if style == "old":
+    if style == "old":  # given out until 1999
+        born = draw.day(1920, 1998)
         return Value(f"{region}{born:%y%m%d}{draw.digits(3, _DIGITS)}", "id.resident")
     number = body + resident_digit(body)
     if style == "ends-x":

@@ -18,12 +18,13 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from parcelveil.scan.document import Document
 from parcelveil.scan.findings import Place, Read
 from parcelveil.scan.read import why
 from parcelveil.scan.read.dispatch import read_item
-from parcelveil.scan.read.item import Hook, Item, Run, of_system, shown
+from parcelveil.scan.read.item import Hook, Item, Readable, Run, of_system, shown
 from parcelveil.scan.read.limits import Budget, Limits
 
 
@@ -51,7 +52,7 @@ def documents(
         if path == "-":
             if "-" not in seen:
                 seen.add("-")
-                stream = getattr(sys.stdin, "buffer", sys.stdin)
+                stream = cast(Readable, getattr(sys.stdin, "buffer", sys.stdin))
                 yield from read_item(Item(Place("-"), stream, budget=Budget(limits, None)), run)
             continue
         for found, named in _named(path):
