@@ -10,7 +10,7 @@ logistic regression of its own for each rule gives log-odds, so confidence is a 
 The mixture of documents is the prior. It is chosen: by bytes, half are files in which somebody is found (an outlet's
 spreadsheets, dumps, logs, chats, letters) and half are innocent ones full of near misses (metrics, catalogues, hashes,
 positions, source code). Among the former are tables, JSON, logs, SQL and plain lines of one kind each, so that rare kinds
-have examples. Who scans nothing but
+have examples; the rules' own match and no_match are added for what the documents lack. Who scans nothing but
 logs of machines will find the confidences of bare numbers too high; a cue or a column's name outweighs the mixture.
 
 Weights are pulled to those that stand in the file (a normal prior of deviation SPREAD for each): what the documents do
@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,10 @@ from parcelveil.scan.rules import FOLDER, Rule, Weights, load
 SPREAD = 1.5
 #: No base beyond it: never surer of a bare value than 0.9975. A circumstance may have to outweigh base and another.
 LIMIT, LIMIT_ADDED = 6.0, 10.0
+#: No circumstance that a rule names may lose all of its say.
+LEAST_ADDED = 0.3
+#: How often each example of a rule's own file counts: it stands for what its author knows, and the documents may lack.
+EXAMPLE = 25
 SEEDS = range(10)
 #: Lines of each kind that stand alone, and as many glued into Chinese.
 LINES = 24
@@ -114,15 +119,36 @@ def labelled(scanner: Scanner, rules: list[Rule], made: list[Made]) -> list[Exam
             if not any(truth.optional for truth in fits) and (fits or not inside):
                 seen[rule].append(row)
                 true[rule].append(float(bool(fits)))
+    for place, own in enumerate(rules):
+        for texts, told in ((own.match, 1.0), (own.no_match, 0.0)):
+            for row in _of_examples(scanner, place, own, texts):
+                seen[place] += [row] * EXAMPLE
+                true[place] += [told] * EXAMPLE
     return [Examples(np.array(x).reshape(-1, len(FEATURES)), np.array(y)) for x, y in zip(seen, true, strict=True)]
+
+
+def _of_examples(scanner: Scanner, place: int, rule: Rule, texts: list[str]) -> Iterator[Floats]:
+    """What is seen around the longest candidate of a rule in each of its own examples."""
+    for text in texts:
+        batch = scanner.candidates(bytes(fold(np.frombuffer(text.encode(), np.uint8)).data))
+        numbers, starts, ends = (batch.column(name).to_numpy() for name in ("rule", "start", "end"))
+        own = np.flatnonzero(numbers == place)
+        if not len(own):
+            continue
+        longest = own[np.argmax((ends - starts)[own])]
+        row = np.array([batch.column(name)[int(longest)].as_py() for name in FEATURES], np.float64)
+        if not rule.needs_cue or row[1] or row[4]:
+            yield row
 
 
 def fitted(examples: Examples, prior: Weights) -> Weights:
     """The most probable weights: Newton's method on penalised log-likelihood, with bounds kept by projection."""
     center = np.array([getattr(prior, name) for name in NAMES])
     most = np.array([LIMIT if name == "base" else LIMIT_ADDED for name in NAMES])
-    low = np.where([SIGNS[name] > 0 for name in NAMES], 0.0, -most)
-    high = np.where([SIGNS[name] < 0 for name in NAMES], 0.0, most)
+    # What a rule says to be of no account (0) stays so; everything else speaks one way, if only a little.
+    least = np.where(center == 0.0, 0.0, LEAST_ADDED)
+    low = np.where([SIGNS[name] > 0 for name in NAMES], least, -most)
+    high = np.where([SIGNS[name] < 0 for name in NAMES], -least, most)
     center = np.clip(center, low, high)
     x = np.column_stack([np.ones(len(examples.true)), examples.seen])
     weights = center.copy()

@@ -19,7 +19,6 @@ from parcelveil.scan.key import ScanKey
 from parcelveil.scan.reference import reference_hits
 from parcelveil.scan.rules import builtin, rules_of
 
-NAMES = not __import__("os").environ.get("NONAMES")
 KEY = ScanKey(bytes(range(32)), lasting=True)
 #: Pieces of which texts are made that come near to what rules look for.
 PIECES = [
@@ -40,7 +39,7 @@ def detector() -> Detector:
 
 @functools.cache
 def scanner(block: int = 1 << 22, threads: int = 1) -> Scanner:
-    return Scanner.default(KEY, least=0.01, block=block, threads=threads, names=NAMES)
+    return Scanner.default(KEY, least=0.01, block=block, threads=threads)
 
 
 def shown(batch: pa.RecordBatch) -> list[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from parcelveil.cli.label_output import Ended, ending_orderly
 from parcelveil.cli.language import say
 from parcelveil.cli.scan_options import Known, Look, Out
 from parcelveil.cli.scan_output import Outputs, format_of, naming
@@ -59,6 +60,7 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
     key = ScanKey.find(look.key, os.environ)
     journalled = _journalled(subject, out)
     with ExitStack() as stack:
+        stack.enter_context(ending_orderly())
         workspace = stack.enter_context((where or Where()).open()) if out.log else None
         allowing, baseline = _allowing(known, key)
         warmed()
@@ -83,7 +85,8 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
             baseline=baseline,
             journal=journal,
         )
-        finished, seconds = _through(subject, survey, journalled)
+        stopped, seconds = _through(subject, survey, journalled)
+        finished = not stopped
         if finished:
             survey.finish()
         else:
@@ -109,7 +112,7 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
         show(report, sys.stderr if "-" in (out.output or ()) else sys.stdout)
     if not finished:
         print(_stopped(report), file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return stopped
     return EXIT_FINDINGS if report.exceeded else 0
 
 
@@ -129,23 +132,25 @@ def _stopped(report: Report) -> str:
     return say("stopped: nothing was written")
 
 
-def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[bool, float]:
-    """Take all documents, with a bar. Returns whether it came to the end, and in how many seconds."""
+def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[int, float]:
+    """Take all documents, with a bar. Returns the exit code of what stopped it, 0 at the end, and how many seconds it took."""
     started = time.perf_counter()
     total = subject.size() if sys.stderr.isatty() else None
     bar = Progress(say("scanning"), total, lambda: survey.bytes if total is None else min(survey.bytes, total))
     survey.moved = lambda: bar.advance(survey.manifest.documents, lambda seconds: _said(survey, seconds))
-    finished = True
+    stopped = 0
     try:
         survey.restore()
         with naming(journalled or say("an output")):
             for document in subject.documents(survey):
                 survey.take(document)
     except KeyboardInterrupt:
-        finished = False
+        stopped = EXIT_INTERRUPTED
+    except Ended as ended:
+        stopped = ended.exit_code
     finally:
         bar.close()
-    return finished, time.perf_counter() - started
+    return stopped, time.perf_counter() - started
 
 
 def _said(survey: Survey, seconds: float) -> str:

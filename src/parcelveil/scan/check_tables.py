@@ -68,14 +68,16 @@ CARD_RANGES: tuple[tuple[int, int, frozenset[int], frozenset[int]], ...] = (
     (8100, 8171, frozenset([16, 19]), frozenset([17, 18])),  # UnionPay, since 2015
     (9558, 9559, frozenset([16, 19]), frozenset([18])),  # debit cards of ICBC and ABC from before 62
 )
+
+
 def _numbers(text: str) -> frozenset[int]:
     """The numbers of a list such as ``436742 622200-622203``."""
     spans = [part.partition("-")[::2] for part in text.split()]
     return frozenset(number for low, high in spans for number in range(int(low), int(high or low) + 1))
 
 
-#: Six-digit issuer numbers of banks in China, as banks and UnionPay publish them (ISO/IEC 7812-1; cards of 16 and 19
-#: digits). Without a word, a column or gaps only these are told from other long numbers: the schemes' ranges are wide.
+#: Six-digit issuer numbers of banks in China as they are commonly known (ISO/IEC 7812-1; cards of 16 and 19 digits; not
+#: all of them, and not taken from one list). Without a word, a column or gaps only these are told from other long numbers: the schemes' ranges are wide.
 CARD_ISSUERS = _numbers(
     "620058 620200-620205 621225-621229 621240 621270 621288 621300-621305 621370-621377 621558-621559 621618 621670 "
     "621720-621724 621761-621763 622200-622215 622230-622246 622302-622304 622502-622504 622597-622599 622846 622889 "

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.delimited import Cells
+from parcelveil.scan.cells_pass import Judged
+from parcelveil.scan.delimited import HEADER_BYTES, Cells
 from parcelveil.scan.hits import NO_HITS, Bytes, Columns, Detector, Hits, Index
 
 #: Columns whose headers are looked at.
@@ -29,6 +30,7 @@ class Delimited:
         self._column, self.rows = np.empty(0, np.int32), np.empty(0, np.int64)
         self._people = NO_HITS
         self._headers: Bytes | None = None
+        self._judged: dict[int, Judged] = {}
 
     def feed(self, data: Bytes, base: int, *, last: bool) -> int:
         """Take the cells of the records that are complete in ``data``. Returns how many bytes they took."""
@@ -52,11 +54,21 @@ class Delimited:
             which = order[bounds[column] : bounds[column + 1]]
             if len(which):
                 name = self._cells.names[column] if column < len(self._cells.names) else ""
-                hits = self._detector.by_column(data, starts[which], ends[which], name)
+                first, last = starts[which], ends[which]
+                hits = self._detector.by_column(
+                    data, first, last, name, self._judge(column, data, first, last, base, name)
+                )
                 parts.append(
                     hits._replace(start=hits.start + base, end=hits.end + base, cell=np.full_like(hits.cell, -1))
                 )
         return Hits.joined(parts)
+
+    def _judge(self, column: int, data: Bytes, starts: Index, ends: Index, base: int, name: str) -> Judged | None:
+        """What a column is, by its cells in the first bytes of the text: wherever blocks begin, these come first."""
+        if column not in self._judged and self._detector.people is not None:
+            early = ends + base <= HEADER_BYTES
+            self._judged[column] = self._detector.people.judge(data, starts[early], ends[early], name)
+        return self._judged.get(column)
 
     def people(self, low: int, high: int) -> Hits:
         """Names and addresses that were found by their columns between two bytes of the text, as positions behind the first."""

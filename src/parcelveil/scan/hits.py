@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.scan import kernel
+from parcelveil.scan.cells_pass import Judged
 from parcelveil.scan.check_passes import CODES, SLOW
 from parcelveil.scan.checks import BAD, CHECKS, WEAK
 from parcelveil.scan.columns import HeaderWords
@@ -162,11 +163,14 @@ class Detector:
             hits = _standing(Hits.joined([hits, self._customs(self._custom.in_cells(data, starts, ends))]))
         return hits.take(hits.log_odds >= self.least)
 
-    def by_column(self, data: Bytes, starts: Index, ends: Index, header: str) -> Hits:
-        """What is found in cells of one column because of what the column is: names, addresses, values without a shape."""
+    def by_column(self, data: Bytes, starts: Index, ends: Index, header: str, judged: Judged | None = None) -> Hits:
+        """What is found in cells of one column because of what the column is: names, addresses, values without a shape.
+
+        ``judged``: what was said of the column's beginning, where it comes in parts.
+        """
         parts = [self._whole_cells(data, starts, ends, header)]
         if self.people is not None:
-            named = self._named(self.people.in_cells(data, starts, ends, header))
+            named = self._named(self.people.in_cells(data, starts, ends, header, judged))
             parts.append(named._replace(cell=_cell_of(starts, named.start)))
         return Hits.joined(parts)
 

@@ -129,15 +129,16 @@ class People:
         """
         return self._in_text(data, low, high, hits, hit_is, False)
 
-    def in_cells(self, data: Bytes, starts: Index, ends: Index, header: str) -> Spans:
+    def in_cells(self, data: Bytes, starts: Index, ends: Index, header: str, judged: Judged | None = None) -> Spans:
         """What the cells ``data[starts[i]:ends[i]]`` of one column hold. ``header``: its name, empty where unknown.
 
         A column is one of names or addresses by its header, or by the content of a sample of its cells; a header of
-        goods, firms or towns speaks against it. Cells of other columns are read as texts by themselves.
+        goods, firms or towns speaks against it. Cells of other columns are read as texts by themselves. ``judged``: what
+        :meth:`judge` said of a column that comes in parts.
         """
         if not len(starts):
             return self._spans(np.zeros((0, 4), np.int64), np.zeros(0))
-        judged = self._judge(data, starts, ends, header[:_LONGEST_HEADER])
+        judged = judged or self.judge(data, starts, ends, header)
         rows, odds = _room(int((ends - starts).sum()) + 64 * len(starts))
         as_text = np.zeros(len(starts), np.bool_)
         phones = phones_in(data, starts, ends)
@@ -176,9 +177,9 @@ class People:
         spans = self._spans(rows[:total], odds[:total])
         return spans.pick((spans.start >= low) & (spans.start < high))
 
-    def _judge(self, data: Bytes, starts: Index, ends: Index, header: str) -> Judged:
+    def judge(self, data: Bytes, starts: Index, ends: Index, header: str) -> Judged:
         """What kind of column it is, and what that adds to the log-odds of its cells."""
-        key = normal_key(header)
+        key = normal_key(header[:_LONGEST_HEADER])
         says = ANY
         for mode, words in ((ADDRESSES, self._headers[ADDRESSES]), (NAMES, self._headers[NAMES])):
             if any(key == word or (key.endswith(word) and (len(word) > 4 or not word.isascii())) for word in words):
