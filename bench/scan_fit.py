@@ -13,9 +13,9 @@ positions, source code). Among the former are tables, JSON, logs, SQL and plain 
 have examples; the rules' own match and no_match are added for what the documents lack. Who scans nothing but
 logs of machines will find the confidences of bare numbers too high; a cue or a column's name outweighs the mixture.
 
-Weights are pulled to those that stand in the file (a normal prior of deviation SPREAD for each): what the documents do
-not show stays as it is, and data that can be separated gives finite weights. Weights have limits, and none changes its
-sign: a cue never speaks against, a word against never for.
+Weights are pulled to first guesses (a normal prior of deviation SPREAD around FIRST), so that data which can be separated
+gives finite weights. What no example shows stays as it stands in the file; 0 stays 0. So a second run changes nothing.
+Weights have limits, and none changes its sign: a cue never speaks against, a word against never for.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from parcelveil.scan.engine import Scanner
 from parcelveil.scan.folding import fold
 from parcelveil.scan.rules import FOLDER, Rule, Weights, load
 
-#: Standard deviation of a weight around the one in the file, in log-odds.
-SPREAD = 1.5
+#: First guesses, and how far weights may be from them (standard deviation, in log-odds).
+FIRST = Weights(base=3.0, weak=-3.0, cue=3.0, against=-3.0, joined=-3.0, column=4.0, other=-2.0)
+SPREAD = 2.0
 #: No base beyond it: never surer of a bare value than 0.9975. A circumstance may have to outweigh base and another.
 LIMIT, LIMIT_ADDED = 6.0, 10.0
 #: No circumstance that a rule names may lose all of its say.
@@ -141,28 +142,28 @@ def _of_examples(scanner: Scanner, place: int, rule: Rule, texts: list[str]) -> 
             yield row
 
 
-def fitted(examples: Examples, prior: Weights) -> Weights:
+def fitted(examples: Examples, stands: Weights) -> Weights:
     """The most probable weights: Newton's method on penalised log-likelihood, with bounds kept by projection."""
-    center = np.array([getattr(prior, name) for name in NAMES])
-    most = np.array([LIMIT if name == "base" else LIMIT_ADDED for name in NAMES])
-    # What a rule says to be of no account (0) stays so; everything else speaks one way, if only a little.
-    least = np.where(center == 0.0, 0.0, LEAST_ADDED)
-    low = np.where([SIGNS[name] > 0 for name in NAMES], least, -most)
-    high = np.where([SIGNS[name] < 0 for name in NAMES], -least, most)
-    center = np.clip(center, low, high)
+    old = np.array([getattr(stands, name) for name in NAMES])
     x = np.column_stack([np.ones(len(examples.true)), examples.seen])
+    moves = (x.sum(axis=0) > 0) & ((old != 0) | (np.array(NAMES) == "base"))
+    center = np.where(moves, [getattr(FIRST, name) for name in NAMES], old)
+    most = np.array([LIMIT if name == "base" else LIMIT_ADDED for name in NAMES])
+    low = np.where([SIGNS[name] > 0 for name in NAMES], LEAST_ADDED, -most)
+    high = np.where([SIGNS[name] < 0 for name in NAMES], -LEAST_ADDED, most)
     weights = center.copy()
     for _ in range(200):
         odds = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
         slope = x.T @ (odds - examples.true) + (weights - center) / SPREAD**2
         # A weight at its bound that would go beyond it is held there.
-        free = ~(((weights <= low) & (slope > 0)) | ((weights >= high) & (slope < 0)))
+        free = moves & ~(((weights <= low) & (slope > 0)) | ((weights >= high) & (slope < 0)))
         if not free.any() or np.abs(slope[free]).max() < 1e-6:
             break
         curve = x.T @ (x * (odds * (1 - odds))[:, None]) + np.eye(len(NAMES)) / SPREAD**2
         step = np.zeros(len(NAMES))
         step[free] = np.linalg.solve(curve[np.ix_(free, free)], slope[free])
-        weights = np.clip(weights - step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-9)), low, high)
+        step *= min(1.0, 2.0 / max(np.abs(step).max(), 1e-9))
+        weights = np.where(moves, np.clip(weights - step, low, high), old)
     return Weights(**{name: round(float(value), 2) for name, value in zip(NAMES, weights, strict=True)})
 
 

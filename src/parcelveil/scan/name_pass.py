@@ -198,7 +198,7 @@ def name_ahead(points: Points, start: int, end: int, chars: Chars, words: Words,
         if stop > end:
             continue
         score = content(points, start, stop, chars, words)
-        if score < -1.0:
+        if score < -1.5:
             continue
         if stop < end:
             code = points[stop]
