@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,19 @@ def test_photographed_labels_are_told(desk: Desk, photos: tuple[Path, set[str]])
     assert any(json.loads(line).get("box") for line in Path("f.jsonl").read_bytes().splitlines())
     written = ran.text + Path("f.jsonl").read_text("utf-8")
     assert not [value for value in photos[1] if value in written]
+
+
+def test_the_reader_of_text_tells_nobody_and_leaves_nothing(
+    desk: Desk, photos: tuple[Path, set[str]], environment: dict[str, str]
+) -> None:
+    """ONNX Runtime reports to its maker and keeps an id of the machine in the home folder, unless it is kept from that."""
+    told = {name: value for name, value in environment.items() if "TELEMETRY" not in name and name != "CI"}
+    told |= {"XDG_CACHE_HOME": str(desk.folder / "home"), "XDG_DATA_HOME": str(desk.folder / "home")}
+    words = [sys.executable, "-m", "parcelveil", "scan", "image", str(photos[0] / "IMG_0231.jpg"), "--json"]
+    done = subprocess.run(words, env=told, capture_output=True, check=True)
+    assert json.loads(done.stdout)["values"]["phone.mobile"]["count"] == 2
+    left = [path for name in ("home", "tmp") for path in (desk.folder / name).rglob("*")]
+    assert not left
 
 
 def test_without_the_extra_the_summary_says_what_is_missing(

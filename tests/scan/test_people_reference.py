@@ -64,8 +64,8 @@ def test_odd_names_are_judged_alike(text: str) -> None:
 
 
 def test_made_names_and_words_are_judged_alike() -> None:
-    draw = random.Random(8)
-    some = [*(tuning(5).name() for _ in range(1000)), *draw.sample(sorted(vocabulary().words), 3000)]
+    draw, world = random.Random(8), tuning(5)
+    some = [*(world.name() for _ in range(1000)), *draw.sample(sorted(vocabulary().words), 3000)]
     for text in some:
         assert name_pass.content(points(text), 0, len(text), CHARS, WORDS) == pytest.approx(
             REFERENCE.name(text), abs=1e-5

@@ -36,12 +36,12 @@ def scan_demo(folder: Path, first: int) -> None:
     size = sum((folder / "leak" / file.name).stat().st_size for file in files)
     print(f"{first + 1}. scanned: {survey.findings:,} findings in {size / 1e3:,.0f} kB, pictures too ({took:.1f} s)\n")
     verdicts = list(survey.tally.verdicts())
-    print(table(["file", "what it is", "people in it", "verdict"], list(_rows(files, verdicts))))
+    print(table(["file", "what it is", "people in it", "verdict"], list(_rows(files, verdicts, survey))))
     found, there = _people(files, verdicts)
     clean = "nothing in nobody's files" if not _in_innocent(files, verdicts) else "SOMETHING in nobody's files"
     print(f"\n   people found: {found:,} of {there:,}; {clean}")
     for why, names in _not_read(survey).items():
-        print(f"   not read: {', '.join(names)} ({why})")
+        print(f"   not read, or in part: {', '.join(names)} ({why})")
     shown = sum(value.encode() in written for value in planted)
     print(f"   the findings: {survey.findings:,} lines that say what stands where, how sure that is and why; "
           f"of the {len(planted):,} values they hold {shown or 'none'}")  # fmt: skip
@@ -70,11 +70,14 @@ def _of(file: LeakFile, verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [one for one in verdicts if one.place.source.endswith(f"/{file.name}") and one.code != "keys"]
 
 
-def _rows(files: Sequence[LeakFile], verdicts: Sequence[Verdict]) -> Iterator[list[str]]:
+def _rows(files: Sequence[LeakFile], verdicts: Sequence[Verdict], survey: Survey) -> Iterator[list[str]]:
+    outcomes = {read.place.source: read.outcome for read in survey.manifest.problems}
     for file in files:
         own = _of(file, verdicts)
         said = [f"{one.words('en')} ({one.severity})" if one.severity != "none" else one.words("en") for one in own]
-        yield [file.name, file.what, f"{file.people or ''}", said[0] if said else "nothing found"]
+        outcome = next((outcome for source, outcome in outcomes.items() if source.endswith(f"/{file.name}")), "")
+        said = said or [{"partly": "read in part", "skipped": "not read"}.get(outcome, "nothing found")]
+        yield [file.name, file.what, f"{file.people or ''}", said[0]]
         yield from (["", "", "", more] for more in said[1:])
 
 

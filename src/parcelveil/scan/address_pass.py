@@ -13,7 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.scan.name_pass import content
-from parcelveil.scan.text_pass import Chars, Index, Points, Words, may_begin, number_kind, signed, stem_kind, word_at
+from parcelveil.scan.text_pass import (
+    Chars,
+    Index,
+    Points,
+    Words,
+    may_begin,
+    number_kind,
+    signed,
+    stem_kind,
+    town_before,
+    word_at,
+)
 from parcelveil.scan.vocabulary import (
     AREA,
     ASIDE,
@@ -43,7 +54,6 @@ from parcelveil.scan.vocabulary import (
     ROAD,
     SHORT,
     SOFT,
-    TOWN,
 )
 from parcelveil.seal.passes import compiled
 
@@ -116,7 +126,7 @@ def unit_at(points: Points, at: int, end: int, chars: Chars) -> tuple[int, int]:
 @compiled
 def _short_is_road(points: Points, at: int, end: int, chars: Chars, words: Words) -> bool:
     """Whether what follows a division's short form makes it a road's or a place's name (南京路, 上海大厦)."""
-    _, length = word_at(words, points, at, end, AREA | TOWN)
+    _, length = word_at(words, points, at, end, AREA)
     if length:
         return False
     for place in range(at, min(at + 3, end)):
@@ -202,7 +212,7 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
     while at <= count:
         kind, size, begins, known = 0, 1, False, 0
         closes, barrier = at == count, False
-        code, flags = 0, 0
+        code, flags, bare = 0, 0, 0
         if at < count:
             code = signed(points[at])
             flags = signed(chars[code])
@@ -240,9 +250,9 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
             elif flags & HAN:
                 meaning, length = 0, 0
                 if at + 1 < count and may_begin(words, points[at], points[at + 1]):
-                    wanted = AREA | TOWN | PLACE | ROAD | ASIDE | CUE_NAME | CUE_ADDRESS | BETWEEN
+                    wanted = AREA | PLACE | ROAD | ASIDE | CUE_NAME | CUE_ADDRESS | BETWEEN
                     meaning, length = word_at(words, points, at, count, wanted)
-                if flags & NUMERAL and not meaning & (AREA | TOWN):
+                if flags & NUMERAL and not meaning & AREA:
                     stop = at
                     while stop < count and stop - at < 4 and chars[points[stop]] & NUMERAL:
                         stop += 1
@@ -252,9 +262,9 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
                         if not dated:
                             kind, size = unit, stop + more - at
                 if kind == 0:
-                    if length and meaning & (AREA | TOWN) and not (meaning & PLACE and chain >= 0):
+                    if length and meaning & AREA and not (meaning & PLACE and chain >= 0):
                         # Behind a road, 东方 and 安康 are names of estates, not towns.
-                        brief = meaning & SHORT and not meaning & TOWN
+                        brief = meaning & SHORT
                         if not (
                             brief
                             and (
@@ -263,11 +273,9 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
                                 or _short_is_road(points, at + length, count, chars, words)
                             )
                         ):
-                            kind = C_TOWN if meaning & TOWN and not meaning & AREA else C_AREA
-                            known = KNOWN_TOWN if kind == C_TOWN else BRIEF if meaning & SHORT else KNOWN
-                            size, begins = length, True
-                            if chain >= 0 and ((rank >= C_ROAD and kind == C_AREA) or loose > 4):
-                                closes = True
+                            kind, size, begins = C_AREA, length, True
+                            known = BRIEF if brief else KNOWN
+                            closes = closes or (chain >= 0 and (rank >= C_ROAD or loose > 4))
                     elif length and meaning & (PLACE | ROAD | ASIDE):
                         if meaning & ASIDE and not meaning & (PLACE | ROAD):
                             kind = C_ASIDE if chain >= 0 and loose <= LONGEST_TAIL else 0
@@ -285,6 +293,12 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
                             kind, size = C_TOWN, 2
                         if bare == 0 or bare > LONGEST_STEM:
                             kind = 0
+                        elif kind == C_TOWN:
+                            begins = True
+                            town = town_before(words, points, stem, at + size)
+                            if town >= 0:
+                                known, bare = KNOWN_TOWN, at - town
+                                closes = chain >= 0 and loose - bare > 4
                         elif kind == C_AREA:
                             kind = C_AREA if chain >= 0 and bare <= 6 and rank <= C_AREA else 0
                         elif kind in (C_ROAD_WEAK, C_PLACE_WEAK):
@@ -318,9 +332,9 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
         # Take the component in, or go on.
         if kind > 0 and (chain >= 0 or begins):
             if chain < 0:
-                chain = at
-                if not known:
-                    chain = max(stem, at - LONGEST_STEM)
+                chain = at if known else max(stem, at - LONGEST_STEM)
+                if known == KNOWN_TOWN:
+                    chain = at - bare
             counts[kind] += 1
             if known:
                 counts[known] += 1

@@ -44,7 +44,7 @@ _MOBILE_BEGINS = np.array([CHECKS["mobile"](b"1%d123456780" % second) != BAD for
 @compiled
 def core(data: Bytes, low: int, high: int, found: Found) -> tuple[int, int]:
     """The values that begin in ``data[low:high]``, not sorted. Returns how many, and where the pass ended."""
-    size, count = np.uint64(len(data)), np.int64(0)
+    size, count = np.uint64(len(data)), signed(0)
     one, zero, stride = np.uint64(1), np.uint8(48), np.uint64(11)
     behind = np.uint64(low)  # a run may begin here or later
     while low > 0 and behind < size and data[behind - one] - zero <= 9 and data[behind] - zero <= 9:

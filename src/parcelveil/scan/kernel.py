@@ -118,7 +118,7 @@ def candidates(data: Bytes, low: int, high: int, shapes: Shapes, found: Found) -
     full, room = len(starts), len(starts) - 64
     ends, rows = np.empty(_ENDS, np.int64), np.empty(_ENDS, np.int32)
     taken = np.full(len(shapes.check), -1, np.int64)
-    count, wide = np.int64(0), False  # a literal would be a type of its own in calls
+    count, wide = signed(0), False  # a literal would be a type of its own in calls
     place = np.uint64(low)
     if low > 0 and is_word(data[place - one]):  # a word that began before is not ours
         while place < until and is_word(data[place]):
@@ -328,7 +328,7 @@ def candidates_in_cells(
     data: Bytes, starts: Index, ends: Index, shapes: Shapes, found: Found, cells: Index
 ) -> tuple[int, int, bool]:
     """Candidates of each cell by itself. Returns how many, the cells done, and whether full-width characters were met."""
-    count, wide = np.int64(0), False  # a literal would be a type of its own in calls
+    count, wide = signed(0), False  # a literal would be a type of its own in calls
     for cell in range(len(starts)):
         start, end = starts[cell], ends[cell]
         if len(found.start) - count < 96:

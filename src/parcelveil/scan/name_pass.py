@@ -23,7 +23,6 @@ from parcelveil.scan.vocabulary import (
     ROAD,
     SHORT,
     TITLE,
-    TOWN,
 )
 from parcelveil.seal.passes import compiled
 
@@ -95,9 +94,9 @@ def content(points: Points, start: int, end: int, chars: Chars, words: Words) ->
             score += FOUR
         for at in range(start + 1, end):
             score += given_odds(chars[points[at]]) * (LONE if count == 2 else 1.0)
-    meaning, length = word_at(words, points, start, end, NOT_NAME | AREA | TOWN | PLACE | ROAD | CUE_NAME | BETWEEN)
+    meaning, length = word_at(words, points, start, end, NOT_NAME | AREA | PLACE | ROAD | CUE_NAME | BETWEEN)
     if length == count:
-        score += IS_AREA if meaning & (AREA | TOWN) and not meaning & NOT_NAME else IS_WORD
+        score += IS_AREA if meaning & AREA and not meaning & NOT_NAME else IS_WORD
     elif length == 2:
         score += BEGINS_WITH_WORD if not meaning & (PLACE | ROAD) else 0.0
     if count > 2:
@@ -203,7 +202,7 @@ def name_ahead(points: Points, start: int, end: int, chars: Chars, words: Words,
         if stop < end:
             code = points[stop]
             if 0x3400 <= code < 0xA000:
-                wanted = AREA | TOWN | TITLE | BEHIND | BETWEEN | CUE_NAME | CUE_ADDRESS
+                wanted = AREA | TITLE | BEHIND | BETWEEN | CUE_NAME | CUE_ADDRESS
                 _, length = word_at(words, points, stop, end, wanted)
                 if length == 0 and code not in VERBS:
                     continue

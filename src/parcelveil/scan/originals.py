@@ -28,9 +28,7 @@ class Originals:
     def __init__(self) -> None:
         self._text = self._file = 0
 
-    def of(
-        self, data: Bytes, base: int, high: int, starts: Index, ends: Index, encoding: str
-    ) -> tuple[Index, Index]:
+    def of(self, data: Bytes, base: int, high: int, starts: Index, ends: Index, encoding: str) -> tuple[Index, Index]:
         """Places in the file of ``data[starts]`` and ``data[ends]``; ``data`` begins at byte ``base`` of the text.
 
         ``encoding`` is Python's name of that of the file; empty: bytes of the UTF-8 text. It may become known when

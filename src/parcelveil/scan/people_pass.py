@@ -45,7 +45,6 @@ from parcelveil.scan.vocabulary import (
     MASK,
     STOP,
     TITLE,
-    TOWN,
 )
 from parcelveil.seal.passes import compiled
 
@@ -116,7 +115,7 @@ def names_pass(  # noqa: PLR0915 (one loop over segments: each call would cost a
         at, after_cue, fresh = 0, False, True
         if count > 8:
             # Most long segments that begin with a family name are addresses.
-            _, length = word_at(words, points, 0, count, AREA | TOWN)
+            _, length = word_at(words, points, 0, count, AREA)
             fresh = length == 0 or _dot_follows(points, 0, count, chars)
         if points[0] == 0x53EB and key_before(data, 0, places[1], words) & CUE_NAME:  # (我)叫
             at, fresh, after_cue = 1, True, True

@@ -65,13 +65,14 @@ class Piece:
     known: int = 0
     closes: bool = False
     barrier: bool = False
+    stem: int = 0  # characters before it that are surely part of it
 
 
 class Reference:
     """Judges by the words of a vocabulary."""
 
     def __init__(self, words: Vocabulary) -> None:
-        self.words = words.words
+        self.words, self.towns = words.words, words.towns
         self.chars = [int(char) for char in words.tables.chars]
 
     def flag(self, char: str, bits: int) -> bool:
@@ -111,13 +112,13 @@ class Reference:
             score, given = n.BASE + self._family(text[0]) + (n.FOUR if len(text) == 4 else 0.0), text[1:]
         for char in given:
             score += self._given(char) * (n.LONE if len(given) == 1 else 1.0)
-        speaking = v.NOT_NAME | v.AREA | v.TOWN | v.PLACE | v.ROAD | v.CUE_NAME | v.BETWEEN
+        speaking = v.NOT_NAME | v.AREA | v.PLACE | v.ROAD | v.CUE_NAME | v.BETWEEN
         meaning, length = self.word(text, speaking)
         if length == len(text):
-            score += n.IS_AREA if meaning & (v.AREA | v.TOWN) and not meaning & v.NOT_NAME else n.IS_WORD
+            score += n.IS_AREA if meaning & v.AREA and not meaning & v.NOT_NAME else n.IS_WORD
         elif length == 2 and not meaning & (v.PLACE | v.ROAD):
             score += n.BEGINS_WITH_WORD
-        meaning, length = self.word(text[-2:], speaking & ~v.TOWN)
+        meaning, length = self.word(text[-2:], speaking)
         if len(text) > 2 and length and not (meaning & v.AREA and meaning & v.SHORT):
             score += n.BEGINS_WITH_WORD if meaning & v.NOT_NAME else n.ENDS_WITH_WORD
         return score
@@ -150,7 +151,7 @@ class Reference:
 
     def _is_road(self, text: str) -> bool:
         """Whether ``text`` makes the short form before it the name of a road or a place."""
-        if self.word(text, v.AREA | v.TOWN)[1]:
+        if self.word(text, v.AREA)[1]:
             return False
         for place, char in enumerate(text[:3]):
             if not self.flag(char, v.HAN):
@@ -195,23 +196,21 @@ class Reference:
 
     def _han_piece(self, text: str, at: int, chain: Chain | None, stem: int, loose: int) -> Piece:
         rank = chain.rank if chain else 0
-        wanted = v.AREA | v.TOWN | v.PLACE | v.ROAD | v.ASIDE | v.CUE_NAME | v.CUE_ADDRESS | v.BETWEEN
+        wanted = v.AREA | v.PLACE | v.ROAD | v.ASIDE | v.CUE_NAME | v.CUE_ADDRESS | v.BETWEEN
         meaning, length = self.word(text[at:], wanted)
-        if self.flag(text[at], v.NUMERAL) and not meaning & (v.AREA | v.TOWN):
+        if self.flag(text[at], v.NUMERAL) and not meaning & v.AREA:
             stop = at
             while stop < len(text) and stop - at < 4 and self.flag(text[stop], v.NUMERAL):
                 stop += 1
             unit, more = self._unit(text[stop:])
             if unit and unit not in (v.C_ROAD, v.C_ROAD_WEAK) and text[max(0, at - 1) : at] != "月":
                 return Piece(unit, stop + more - at)
-        if length and meaning & (v.AREA | v.TOWN) and not (meaning & v.PLACE and chain):
-            brief = meaning & v.SHORT and not meaning & v.TOWN
+        if length and meaning & v.AREA and not (meaning & v.PLACE and chain):
+            brief = meaning & v.SHORT
             if brief and (rank >= v.C_TOWN or (chain and loose) or self._is_road(text[at + length :])):
                 return Piece()
-            kind = v.C_TOWN if meaning & v.TOWN and not meaning & v.AREA else v.C_AREA
-            known = a.KNOWN_TOWN if kind == v.C_TOWN else a.BRIEF if meaning & v.SHORT else a.KNOWN
-            up = bool(chain) and ((rank >= v.C_ROAD and kind == v.C_AREA) or loose > 4)
-            return Piece(kind, length, True, known, closes=up)
+            up = bool(chain) and (rank >= v.C_ROAD or loose > 4)
+            return Piece(v.C_AREA, length, True, a.BRIEF if brief else a.KNOWN, closes=up)
         if length and meaning & v.PLACE:
             return Piece(v.C_PLACE, length, True)
         if length and meaning & v.ROAD:
@@ -221,15 +220,20 @@ class Reference:
             return Piece(v.C_ASIDE if chain and loose <= a.LONGEST_TAIL else 0, length)
         if length:
             return Piece(size=length, closes=True, barrier=True)
-        return self._ending(text, at, chain, at - stem, rank)
+        return self._ending(text, at, chain, at - stem, loose, rank)
 
-    def _ending(self, text: str, at: int, chain: Chain | None, stem: int, rank: int) -> Piece:
+    def _ending(self, text: str, at: int, chain: Chain | None, stem: int, loose: int, rank: int) -> Piece:
         """A single character that ends a component whose stem has ``stem`` characters."""
         kind, size = self._stem(text[at]), 1
         if text.startswith("街道", at):
             kind, size = v.C_TOWN, 2
         if not 1 <= stem <= a.LONGEST_STEM:
             return Piece(size=size)
+        if kind == v.C_TOWN:
+            for start in range(max(at - stem, at + size - v.LONGEST_TOWN), at + size - 2):
+                if text[start : at + size] in self.towns:
+                    up = chain is not None and loose - (at - start) > 4
+                    return Piece(kind, size, True, a.KNOWN_TOWN, closes=up, stem=at - start)
         if kind == v.C_AREA:
             return Piece(kind if chain and stem <= 6 and rank <= v.C_AREA else 0, size)
         numbered = text[at + 1 : at + 2] in tuple("0123456789")
@@ -292,7 +296,7 @@ class Reference:
                 return
             if piece.kind and (chain or piece.begins):
                 if chain is None:
-                    chain = Chain(at if piece.known else max(stem, at - a.LONGEST_STEM))
+                    chain = Chain(at - piece.stem if piece.known else max(stem, at - a.LONGEST_STEM))
                 end = at + piece.size
                 chain.counts[piece.kind] += 1
                 chain.counts[piece.known] += bool(piece.known)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.scan.vocabulary import BLOOM_BITS, FACTOR, SEED, STOP, TAG, WHOLE_KEY
+from parcelveil.scan.vocabulary import BLOOM_BITS, FACTOR, LONGEST_TOWN, SEED, STOP, TAG, WHOLE_KEY
 from parcelveil.seal.passes import compiled
 
 Bytes = npt.NDArray[np.uint8]
@@ -35,7 +35,7 @@ _FACTOR, _SEED, _TAG = np.uint64(FACTOR), np.uint64(SEED), np.uint64(TAG)
 _NONE, _ONE, _LOW6, _BLOOM_MASK = np.uint64(0), np.uint64(1), np.uint64(63), np.uint64((1 << BLOOM_BITS) - 1)
 _SHIFT_BLOOM, _SHIFT_WORD, _SHIFT_SET = np.uint64(30), np.uint64(6), np.uint64(20)
 #: The hashed sets of Tables.words, and where their sizes stand.
-HEADS, MEANINGS, BACKWARD = range(3)
+HEADS, MEANINGS, BACKWARD, TOWNS = range(4)
 _SETS = 1 << (BLOOM_BITS - 6)
 #: Between a key and its value: blanks, quotes, separators of cells, : = > \\ ( [ and their wide forms, 为 and 是.
 _JOINERS = (
@@ -180,8 +180,8 @@ def step_back(data: Bytes, low: int, at: int) -> tuple[int, int]:
 
 @compiled
 def look_up(words: Words, which: int, key: np.uint64) -> int:
-    """The value of ``key`` in one of the hashed sets (HEADS, MEANINGS, BACKWARD); 0 when it is not there."""
-    start = _SETS + 3
+    """The value of ``key`` in one of the hashed sets (HEADS, MEANINGS, BACKWARD, TOWNS); 0 when it is not there."""
+    start = _SETS + 4
     for before in range(which):
         start += signed(words[_SETS + before])
     mask, first = words[_SETS + which] - _ONE, np.uint64(start)
@@ -227,6 +227,18 @@ def word_at(words: Words, points: Points, at: int, end: int, wanted: int) -> tup
 @compiled
 def _letter(code: int) -> bool:
     return 97 <= code <= 122 or 65 <= code <= 90
+
+
+@compiled
+def town_before(words: Words, points: Points, low: int, end: int) -> int:
+    """Where the longest town begins that ends at ``end``, not before ``low``; -1 when there is none."""
+    for start in range(max(low, end - LONGEST_TOWN), end - 2):
+        key = _SEED
+        for at in range(start, end):
+            key = (key ^ np.uint64(points[at])) * _FACTOR
+        if look_up(words, TOWNS, key):
+            return start
+    return -1
 
 
 @compiled

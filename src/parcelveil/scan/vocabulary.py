@@ -5,7 +5,7 @@ with what they mean. A pass asks first whether any word begins with two given ch
 lengths such words have, then for the longest::
 
     >>> words = vocabulary()
-    >>> bool(words.meaning("上海市") & PROVINCE), bool(words.meaning("徐泾镇") & TOWN), words.meaning("上海滩")
+    >>> bool(words.meaning("上海市") & PROVINCE), "徐泾镇" in words.towns, words.meaning("上海滩")
     (True, True, 0)
     >>> bool(words.tables.chars[ord("，")] & STOP), bool(words.tables.chars[ord("路")] & ANCHOR)
     (True, True)
@@ -36,7 +36,7 @@ from parcelveil.scan.rules import Rule
 STOP, HAN, NUMERAL, SOFT, ANCHOR, CUE_FIRST, DOT, MASK = (1 << bit for bit in range(8))
 
 # Meanings of words.
-PROVINCE, CITY, DISTRICT, TOWN, SHORT, PLACE, ROAD, ASIDE = (1 << bit for bit in range(8))
+PROVINCE, CITY, DISTRICT, SHORT, PLACE, ROAD, ASIDE = (1 << bit for bit in range(7))
 CUE_NAME, CUE_ADDRESS, BETWEEN, NOT_NAME, TITLE, BEHIND, AHEAD, COMPOUND = (1 << bit for bit in range(8, 16))
 NOT_LATIN, STREET, OCCUPANCY, STATE, WHOLE_KEY = (1 << bit for bit in range(16, 21))
 AREA = PROVINCE | CITY | DISTRICT
@@ -47,8 +47,8 @@ C_ROOM, C_BARE, C_ASIDE = 13, 14, 15
 #: After a number: a measure (3 公里), no door. The place of C_ASIDE, which follows no number.
 C_MEASURE = 15
 
-#: Longest word in characters, longest key in characters.
-LONGEST_WORD = 16
+#: Characters of the longest word, and of the longest town.
+LONGEST_WORD, LONGEST_TOWN = 16, 8
 #: Multiplier of the rolling hash (a prime above 2^63), and what it starts from.
 FACTOR, SEED = 0x9E3779B97F4A7C55, 0xCBF29CE484222325
 BLOOM_BITS = 19
@@ -97,9 +97,9 @@ class Tables(NamedTuple):
 
     ``chars`` has 65,536 entries, by code point: flags (8 bits), kind of component after a stem (4), after a number (4),
     log-odds of a family name (8; 0 for none) and of a character of a given name (8), both as :func:`packed`.
-    ``words`` is a bit array of the first two characters of words, the sizes of three hashed sets, and the sets: hash of
+    ``words`` is a bit array of the first two characters of words, the sizes of four hashed sets, and the sets: hash of
     the first two characters to the lengths of words (bit n: there is one of n characters), hash of a word to its
-    meanings, hash of a turned cue to its meanings. Small, so that it stays near the processor.
+    meanings, hash of a turned cue to its meanings, hash of a town to 1. Small, so that it stays near the processor.
     """
 
     chars: npt.NDArray[np.uint32]
@@ -150,10 +150,14 @@ def _division_words() -> Iterable[tuple[str, int]]:
                 yield name, bit
             if len(short) > 1 and short != name:
                 yield short, bit | SHORT
-    for name in map(str, levels.towns.names):
+
+
+def _town_words() -> Iterable[str]:
+    """Towns by their full names. Ten times as many as all other words, so they have a set of their own."""
+    for name in map(str, divisions().towns.names):
         full = name.removesuffix("办事处")
-        if full.endswith(("镇", "乡", "街道", "苏木")) and len(full) > 2:
-            yield full, TOWN
+        if full.endswith(("镇", "乡", "街道")) and LONGEST_TOWN >= len(full) > 2:
+            yield full
 
 
 def normal_key(word: str) -> str:
@@ -170,6 +174,7 @@ class Vocabulary:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         data = people_words()
+        self.towns = frozenset(_town_words())
         self.words: dict[str, int] = {}
         for word, bit in _division_words():
             # A name on several levels (重庆市) is the highest; a full name goes before a short form.
@@ -258,7 +263,7 @@ class Vocabulary:
         chars = (
             flags | tables[0].astype(np.uint32) << 8 | tables[1].astype(np.uint32) << 12 | surname << 16 | given << 24
         )
-        sets = [_hashed(entries) for entries in (heads, words, self.back)]
+        sets = [_hashed(entries) for entries in (heads, words, self.back, dict.fromkeys(self.towns, 1))]
         sizes = np.array([len(entries) for entries in sets], np.uint64)
         return Tables(chars.astype(np.uint32), np.concatenate([bloom, sizes, *sets]))
 

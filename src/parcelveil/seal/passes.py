@@ -53,7 +53,7 @@ def _digest() -> str:
 def compiled(function: Function) -> Function:
     """Compile with numba; without its on-disk cache where no folder can be written."""
     try:
-        made = numba.njit(nogil=True, cache=True)(function)
+        made: Any = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # "no locator available": neither the package's folder nor a home to cache in
         return cast(Function, numba.njit(nogil=True)(function))
     # Numba stamps what it keeps with the function's own file only, and would run old code of a callee in another one.
