@@ -9,7 +9,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +52,10 @@ class Subject:
     labels: list[tuple[Place, LabelSeen]] | None = None  # where documents() puts the labels that it saw
 
 
+# Parameters of mallopt(3).
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+
+
 def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | None) -> int:
     """Scan, write, and say what came of it. Returns the exit code. Raises ParcelveilError for what cannot be done."""
     families = look.families()
@@ -64,6 +68,7 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
         workspace = stack.enter_context((where or Where()).open()) if out.log else None
         allowing, baseline = _allowing(known, key)
         warmed()
+        _give_memory_back()
         names = not look.no_names
         threads = look.threads or len(os.sched_getaffinity(0))
         scanner = Scanner(families, key, threads=threads, least=look.min_confidence, names=names)
@@ -114,6 +119,19 @@ def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | No
         print(_stopped(report), file=sys.stderr)
         return stopped
     return EXIT_FINDINGS if report.exceeded else 0
+
+
+def _give_memory_back() -> None:
+    """Arrays of blocks go back to the system when they are done with: else heaps of several threads grow with the file."""
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(AttributeError, OSError):  # not the GNU C library: then it is as it is
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_ARENA_MAX, 1)
+        mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
 def warmed() -> None:
