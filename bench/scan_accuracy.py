@@ -1,9 +1,12 @@
-"""How good the scanner is on the sets it was not fitted on: the figures of tests/scan/test_accuracy.py, by kind.
+"""How good the scanner is on sets it was not fitted on, by kind.
 
-    python bench/scan_accuracy.py            # two seeds, twice the documents
-    python bench/scan_accuracy.py --missed   # and the lines of which something was missed or wrong, by kind
+    python bench/scan_accuracy.py                    # the world "final", twice the documents
+    python bench/scan_accuracy.py --missed           # and the lines of which something was missed or wrong, by kind
+    python bench/scan_accuracy.py --world held_out   # the sets of tests/scan/test_accuracy.py
 
-The documents are made (tests/scan/accuracy): 23 kinds of files with people in them, 12 without, and lines written by hand.
+The documents are made (tests/scan/accuracy): in "final" 28 kinds of files with people in them, 14 without, and 224 lines
+written by hand, 130 of them innocent. Rules were corrected after looking at failures in "held_out", so that its figures
+flatter; "final" was written when the rules stood.
 A finding counts when its confidence is 0.5 or more. Names and addresses are right when they overlap by three quarters,
 everything else byte for byte. ``calibration`` is the expected calibration error: how far confidence is from the share
 that is right.
@@ -11,6 +14,7 @@ that is right.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -18,22 +22,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "scan"))
 
 from accuracy.judge import calibration_error
-from accuracy.measure import LEAST, TOLD, Measured, share
-from accuracy.world import alone, difficult, documents, kinds
+from accuracy.measure import LEAST, SEEDS, TOLD, Measured, share
+from accuracy.world import BY_HAND, alone, difficult, documents, kinds
 
 from parcelveil.scan.engine import Scanner
 
+#: Added to the first seed of a world.
 SEED = 11
 #: Lines shown of each kind and document.
 EACH = 4
 
 
-def missed(measured: Measured) -> None:
+def missed(measured: Measured, world: str, seed: int) -> None:
     """Lines in which something was missed, or something is told that is not there. They are made lines."""
-    made = {one.name: one for one in [*documents("held_out", SEED, 2.0), *difficult(SEED)]}
-    for kind in kinds("held_out"):
+    made = {one.name: one for one in [*documents(world, seed, 2.0), *difficult(seed, world)]}
+    for kind in kinds(world):
         for wrapped in (False, True):
-            one = alone("held_out", kind, 400, wrapped=wrapped, seed=SEED)
+            one = alone(world, kind, 400, wrapped=wrapped, seed=seed)
             made[one.name] = one
     for judged in [*measured.documents, *measured.lone.values(), *measured.wrapped.values()]:
         if judged.name not in made:
@@ -61,9 +66,14 @@ def missed(measured: Measured) -> None:
 
 def main() -> None:
     """Measure and print."""
-    measured = Measured(Scanner.default(least=LEAST), scale=2.0, seed=SEED)
-    if "--missed" in sys.argv:
-        missed(measured)
+    parser = argparse.ArgumentParser(description="How good the scanner is on sets it was not fitted on.")
+    parser.add_argument("--world", choices=sorted(BY_HAND), default="final", help="the sets (default: final)")
+    parser.add_argument("--missed", action="store_true", help="show lines that were missed or wrong")
+    asked = parser.parse_args()
+    seed = SEEDS[asked.world] + SEED
+    measured = Measured(Scanner.default(least=LEAST), scale=2.0, seed=seed, world=asked.world)
+    if asked.missed:
+        missed(measured, asked.world, seed)
     lone, scores, inside = measured.lone, measured.scores, measured.in_documents
     print(
         "| kind | values | recall | in files: precision | F | glued into Chinese, of the recall alone | calibration |"

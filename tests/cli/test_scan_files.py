@@ -369,9 +369,9 @@ def test_a_stopped_scan_goes_on_where_it_was(desk: Desk, key: str, environment: 
         if process.poll() is not None:
             pytest.fail(f"it ended before it could be stopped: {process.communicate()[1]}")
         process.send_signal(stop)
-        _, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=120)
         if stop != signal.SIGKILL:
-            assert process.returncode == 128 + stop, err
+            assert process.returncode == 128 + stop, (out, err)
             assert "--resume scan.journal" in err
             assert lines(Path("f.jsonl"))
     resumed = scanned(desk, *words[1:], "--resume", "scan.journal", "--manifest", "m.jsonl")

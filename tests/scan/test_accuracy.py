@@ -1,4 +1,5 @@
-"""How good the scanner is, on sets that its rules and weights have never seen (accuracy/held_out.toml, difficult.toml).
+"""How good the scanner is, on sets that its weights have never seen (accuracy/held_out.toml, difficult.toml) and, last, on
+sets that were written when the rules stood (final.toml, final_difficult.toml).
 
 The bounds are what is promised; ``python bench/scan_accuracy.py`` prints all figures, with the bad ones.
 """
@@ -7,15 +8,16 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
 from types import ModuleType
 
 import pytest
 from accuracy import judge as judge_
 from accuracy import near_misses, values, world
 from accuracy.judge import Found, calibration_error, judge
-from accuracy.measure import LEAST, PLACED, Measured, judged, scanned, share
+from accuracy.measure import LEAST, PLACED, SEEDS, Measured, judged, scanned, share
 from accuracy.values import luhn_digit, resident_digit, s10_digit
-from accuracy.world import CONTEXTS, Made, Truth, _facts, alone, difficult, documents, kinds
+from accuracy.world import BY_HAND, CONTEXTS, Made, Truth, _facts, alone, difficult, documents, fields, kinds
 
 from parcelveil.scan.engine import Scanner
 
@@ -100,11 +102,50 @@ def test_no_planted_value_is_in_what_is_found(scanner: Scanner) -> None:
             assert value not in prints
 
 
+# --- the last world: written when the rules stood, and nothing was changed after looking at it
+
+
+@pytest.fixture(scope="module")
+def final(scanner: Scanner) -> Measured:
+    return Measured(scanner, seed=SEEDS["final"], world="final")
+
+
+@pytest.mark.parametrize("kind", ["phone.mobile", "id.resident"])
+def test_mobiles_and_resident_ids_are_found_in_documents_never_looked_at(final: Measured, kind: str) -> None:
+    assert final.scores[kind].truths > 1000
+    assert final.scores[kind].recall >= 0.999, final.scores[kind]
+    # Over documents alone the same bound does not hold for mobiles, and so is not claimed: of 1,595, two are missed, which
+    # stand between underscores in the names of recordings.
+    assert kind == "phone.mobile" or final.in_documents[kind].recall >= 0.999, final.in_documents[kind]
+    assert final.in_documents[kind].precision >= 0.995, final.in_documents[kind]
+
+
+def test_cards_and_addresses_in_documents_never_looked_at(final: Measured) -> None:
+    inside = final.in_documents
+    assert inside["card.bank"].truths > 100
+    assert inside["card.bank"].precision >= 0.98, inside["card.bank"]
+    assert inside["address.cn"].truths > 600
+    assert inside["address.cn"].recall >= 0.97, inside["address.cn"]
+    # Of names F 0.95 is not claimed here: from seed to seed it is 0.948 to 0.958 (bench/scan_accuracy.py prints it).
+
+
+@pytest.mark.parametrize("kind", kinds("final"))
+def test_chinese_never_looked_at_does_not_hide_a_value(final: Measured, kind: str) -> None:
+    assert final.kept[kind] >= KEPT, (share(final.lone[kind]), final.kept[kind])
+
+
+def test_confidence_is_the_share_that_is_right_in_documents_never_looked_at(final: Measured) -> None:
+    pairs = final.pairs()
+    assert len(pairs) > 3000
+    assert calibration_error(pairs) <= 0.03, final.reliability
+
+
 # --- the sets themselves
 
 
-def test_what_is_measured_on_has_not_been_fitted_on() -> None:
-    fitted, measured = _facts("tuning"), _facts("held_out")
+@pytest.mark.parametrize(("before", "after"), [("tuning", "held_out"), ("tuning", "final"), ("held_out", "final")])
+def test_what_is_measured_on_has_not_been_fitted_on(before: str, after: str) -> None:
+    fitted, measured = _facts(before), _facts(after)
     for name in ("given_first", "given_last"):
         assert not set(fitted["words"][name]) & set(measured["words"][name]), name
     for name in (
@@ -125,7 +166,25 @@ def test_what_is_measured_on_has_not_been_fitted_on() -> None:
     assert not rows[0] & rows[1]
     names = [{layout["name"] for layout in world["document"]} for world in (fitted, measured)]
     assert not names[0] & names[1]
-    assert kinds("tuning") == kinds("held_out")
+    assert kinds(before) == kinds(after)
+    assert fields(before) == fields(after)
+
+
+def test_the_last_world_has_banks_headers_and_lines_of_its_own() -> None:
+    for slot, names in _facts("final")["fields"].items():
+        assert not {*names} & {*_facts("tuning")["fields"][slot], *_facts("held_out")["fields"][slot]}, slot
+    cards = {
+        made.data[truth.start : truth.start + 6].decode()
+        for made in documents("final", 100)
+        for truth in made.truths
+        if truth.kind == "card.bank" and b" " not in made.data[truth.start : truth.end]
+    }
+    assert cards == {*_facts("final")["words"]["banks"]}
+    by_hand = [{line for lines in _facts(name).values() for line in lines} for name in BY_HAND.values()]
+    assert all("«" in line and line.count("«") == 1 and line.startswith("«near.") for line in by_hand[0] & by_hand[1])
+    innocent = _facts("final_difficult")["innocent"]
+    assert len(by_hand[1]) >= 120 and len(innocent) * 2 >= len(by_hand[1])
+    assert not [line for line in innocent if re.search("«(?!near|nothing)", line)]
 
 
 def test_truths_point_at_what_they_say() -> None:
@@ -158,6 +217,7 @@ def test_check_digits_of_published_examples() -> None:
 
 def test_there_are_many_lines_written_by_hand() -> None:
     assert sum(made.data.count(b"\n") for made in difficult()) >= 150
+    assert sum(made.data.count(b"\n") for made in difficult(100, "final")) >= 200
 
 
 def test_a_judge_counts_what_is_right_what_is_wrong_and_what_is_neither() -> None:

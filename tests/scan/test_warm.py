@@ -28,7 +28,7 @@ def test_prepared_is_known_again_and_nothing_more_is_compiled(tmp_path: Path) ->
     warm.prepare()
     assert warm.prepared()
     before = compiled_for()
-    assert sum(before.values()) > 50
+    assert sum(before.values()) > 20  # the passes that are called; those they call come with them
     leak_folder(tmp_path, people=8)
     scanner = Scanner.default(threads=2)
     found = 0

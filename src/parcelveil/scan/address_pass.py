@@ -280,7 +280,8 @@ def addresses_in(  # noqa: PLR0915 (one loop: its state would have to be handed 
                         if meaning & ASIDE and not meaning & (PLACE | ROAD):
                             kind = C_ASIDE if chain >= 0 and loose <= LONGEST_TAIL else 0
                         elif meaning & PLACE:
-                            kind, begins = C_PLACE, True
+                            # A locker or a porter's lodge is where a parcel ends, as a door is.
+                            kind, begins = (C_ROOM if meaning & ASIDE else C_PLACE), not meaning & ASIDE
                         elif at > stem or length > 2:
                             kind, begins = C_ROAD, True
                         size = length

@@ -36,7 +36,6 @@ from parcelveil.scan.text_pass import (
     Index,
     Points,
     Words,
-    back_over,
     decode,
     point,
     signed,
@@ -98,6 +97,19 @@ def _latin_cell(
     if latin_end(data, first, last, False, words) != last:
         return start, end, -1, -1
     return start, end, first, last
+
+
+@compiled
+def _parted(data: Bytes, floor: int, top: int, at: int, step: int) -> bool:
+    """Whether a blank, a bracket or a slash stands before (``step`` -1) or behind a word; ``at`` is its next byte."""
+    if at < floor or at >= top:
+        return False
+    code = data[at]
+    if code < 0x80:
+        return bool(code in (32, 40, 41, 47))
+    first = at - 2 if step < 0 else at
+    blank = first >= floor and first + 2 < top and data[first] == 0xE3
+    return bool(blank and data[first + 1] == 0x80 and data[first + 2] == 0x80)  # U+3000
 
 
 @compiled
@@ -176,6 +188,13 @@ def _side(  # noqa: PLR0915 (one loop: a call for each character costs more than
                     state, most = CLEAR, score
                     best[0], best[1] = name_start, name_end
             continue
+        if (
+            not left
+            and cells > 0
+            and end + 2 < top
+            and chars[point(data, end, top) & 0xFFFF] & (STOP | HAN) == STOP | HAN
+        ):
+            continue  # 张江的…: a clause, no cell
         if end - start > LONGEST_WORD:
             # Only its end at the number can be a name.
             if not glued:
@@ -190,10 +209,7 @@ def _side(  # noqa: PLR0915 (one loop: a call for each character costs more than
                     end -= 1
         count = decode(data, start, end, points, places)
         found, score = _judge(points, 0, count, cells, glued, chars, words, span)
-        if cells > 0 and (
-            (start > floor and parts(point(data, back_over(data, floor, start), top)))
-            or (end < top and parts(point(data, end, top)))
-        ):
+        if cells > 0 and (_parted(data, floor, top, start - 1, -1) or _parted(data, floor, top, end, 1)):
             score += ONE_OF_MANY
         if found and score > most:
             state, most = found, score

@@ -37,10 +37,25 @@ FOUR, IS_WORD, BEGINS_WITH_WORD, ENDS_WITH_WORD, IS_AREA = -2.6, -5.0, -1.5, -3.
 #: Characters of the longest cell of a cue, a name and a title.
 LONGEST_WITH_CUE = 12
 
-#: Behind a name: 收 总 哥 姐, and in running text 说 于 称 曾 任 因 获 先 现.
-VERBS = (0x6536, 0x603B, 0x54E5, 0x59D0, 0x8BF4, 0x4E8E, 0x79F0, 0x66FE, 0x4EFB, 0x56E0, 0x83B7, 0x5148, 0x73B0)
-#: Before a name: 或 和 与 及 找 叫 给 由.
-_AND = (0x6216, 0x548C, 0x4E0E, 0x53CA, 0x627E, 0x53EB, 0x7ED9, 0x7531)
+#: Behind a name: 收 总 哥 姐, and in running text 说 于 称 曾 任 因 获 先 现 从.
+VERBS = (0x6536, 0x603B, 0x54E5, 0x59D0, 0x8BF4, 0x4E8E, 0x79F0, 0x66FE, 0x4EFB, 0x56E0, 0x83B7, 0x5148, 0x73B0, 0x4ECE)
+#: Before a name: 或 和 与 及 找 叫 给 由 跟 向 据 帮 替 代 (people.toml marks the same ones as `openers`).
+OPENERS = (
+    0x6216,
+    0x548C,
+    0x4E0E,
+    0x53CA,
+    0x627E,
+    0x53EB,
+    0x7ED9,
+    0x7531,
+    0x8DDF,
+    0x5411,
+    0x636E,
+    0x5E2E,
+    0x66FF,
+    0x4EE3,
+)
 
 # What a cell is.
 NOTHING, CLEAR, MASKED = 0, 1, 2
@@ -228,7 +243,7 @@ def name_behind(points: Points, start: int, end: int, chars: Chars, words: Words
         code = points[at - 1]
         closed = code < 0x80 or chars[code] & HAN == 0
         closed = closed or (number_kind(chars[code]) > 0 and at - 2 >= start and points[at - 2] < 0x80)
-        closed = closed or code in _AND
+        closed = closed or code in OPENERS
         if not closed:
             for size in (5, 4, 3, 2):
                 if at - size >= start:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.scan.address_pass import AT_A_CUE, BESIDE_A_PHONE, COUNTS, MOST_FOUND, addresses_in
-from parcelveil.scan.name_pass import CLEAR, MASKED, NOTHING, VERBS, name_ahead, name_of
+from parcelveil.scan.name_pass import CLEAR, MASKED, NOTHING, OPENERS, VERBS, name_ahead, name_of
 from parcelveil.scan.text_pass import (
     INVALID,
     LONGEST,
@@ -60,7 +60,7 @@ NAMED, PLACED = 1, 2
 PHONE, IDENTITY, MAIL = 1, 2, 3
 
 #: Log-odds that circumstances add to a name.
-AFTER_CUE, BESIDE, A_CELL_AWAY, IN_PROSE, WITH_TITLE, WITH_VERB, MASK_ALONE = 3.2, 2.3, 0.35, -2.4, 3.0, 1.2, -1.5
+AFTER_CUE, BESIDE, A_CELL_AWAY, IN_PROSE, WITH_TITLE, WITH_VERB, MASK_ALONE = 3.2, 2.3, 0.35, -2.4, 3.0, 2.0, -1.5
 #: Bytes on each side of a phone in which a name is looked for; cells that may lie between; bytes for an address.
 WINDOW, MOST_CELLS, NEAR = 200, 3, 160
 #: What is less likely than this is not told.
@@ -84,6 +84,17 @@ _STOP_VERBS = (0x5728, 0x662F, 0x88AB, 0x628A, 0x4E5F, 0x5C31, 0x5374, 0x8FD8)
 
 #: Behind a name or its title on an envelope: 收 启 亲.
 _ON_ENVELOPES = (0x6536, 0x542F, 0x4EB2)
+
+
+@compiled
+def _addressed(data: Bytes, at: int) -> bool:
+    """Whether a comma stands at ``at`` and behind it 您 or 你: what stands before it is who is spoken to."""
+    if at + 6 > len(data):
+        return False
+    after = at + 1 if data[at] == 44 else at + 3
+    if data[at] != 44 and point(data, at, len(data)) != 0xFF0C:
+        return False
+    return point(data, after, len(data)) in (0x60A8, 0x4F60)
 
 
 @compiled
@@ -126,7 +137,7 @@ def names_pass(  # noqa: PLR0915 (one loop over segments: each call would cost a
                 after_cue = key_before(data, 0, places[0], words) & CUE_NAME != 0
                 behind = point(data, places[count], len(data)) if places[count] < len(data) else INVALID
                 # A short cell that ends with the name is none of running text.
-                fresh = after_cue or count > 3 or behind in _STOP_VERBS
+                fresh = after_cue or count > 3 or behind in _STOP_VERBS or _addressed(data, places[count])
             if fresh:
                 stop = at
                 while stop < count and not parts(points[stop]) and stop - at < 40:
@@ -150,6 +161,7 @@ def names_pass(  # noqa: PLR0915 (one loop over segments: each call would cost a
                         verb = behind < count and points[behind] in VERBS
                         if behind == count:
                             verb = places[count] < len(data) and point(data, places[count], len(data)) in _STOP_VERBS
+                            verb = verb or _addressed(data, places[count])
                         past = behind + 2 if meaning & TITLE else behind
                         if past < count and points[past] in _ON_ENVELOPES and (meaning & TITLE or past + 1 == count):
                             total = put(rows, odds, total, first, last, NAME, W_TITLE, score + AFTER_CUE)
@@ -162,6 +174,8 @@ def names_pass(  # noqa: PLR0915 (one loop over segments: each call would cost a
                                 total = put(rows, odds, total, first, last, NAME_PROSE, W_VERB, logit)
             fresh = after_cue = False
             step = 1
+            if char & CUE_FIRST and points[at] in OPENERS:
+                fresh = True
             if char & CUE_FIRST and at + 1 < count and may_begin(words, points[at], points[at + 1]):
                 meaning, length = word_at(words, points, at, count, CUE_NAME | AHEAD)
                 if length:

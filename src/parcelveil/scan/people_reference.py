@@ -212,7 +212,7 @@ class Reference:
             up = bool(chain) and (rank >= v.C_ROAD or loose > 4)
             return Piece(v.C_AREA, length, True, a.BRIEF if brief else a.KNOWN, closes=up)
         if length and meaning & v.PLACE:
-            return Piece(v.C_PLACE, length, True)
+            return Piece(v.C_ROOM, length) if meaning & v.ASIDE else Piece(v.C_PLACE, length, True)
         if length and meaning & v.ROAD:
             good = at > stem or length > 2
             return Piece(v.C_ROAD if good else 0, length, good)

@@ -230,6 +230,7 @@ class Vocabulary:
             (_NUMERALS, NUMERAL),
             (_MASKS, MASK),
             (_DOTS, DOT),
+            (data["titles"]["openers"], CUE_FIRST),
             (
                 "".join({word[0] for word, bits in self.words.items() if bits & (CUE_NAME | CUE_ADDRESS | AHEAD)}),
                 CUE_FIRST,

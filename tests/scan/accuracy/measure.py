@@ -2,11 +2,12 @@
 
 ::
 
-    held_out = Measured(Scanner.default(least=LEAST))
-    held_out.scores["phone.mobile"].recall
-    held_out.kept["phone.mobile"]           # recall glued into Chinese, as a share of the recall alone
+    final = Measured(Scanner.default(least=LEAST), world="final", seed=SEEDS["final"])
+    final.scores["phone.mobile"].recall
+    final.kept["phone.mobile"]           # recall glued into Chinese, as a share of the recall alone
 
-All figures are of the world ``held_out`` and of the lines written by hand, on which nothing is fitted.
+All figures are of one world and of the lines written by hand that belong to it: ``held_out``, on which nothing is fitted but
+after which rules were corrected, or ``final``, after which nothing was.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from parcelveil.scan.findings import FINDINGS, Place
 
 #: Findings from here on are asked for: below, a calibration would only show that what is never told is never right.
 LEAST = 0.1
+#: First seeds of the worlds.
+SEEDS = {"held_out": 0, "final": 100}
 #: Lines of each kind that stand alone, and glued into Chinese.
 LINES = 400
 #: Rows of each kind in each context.
@@ -63,28 +66,30 @@ def judged(scanner: Scanner, made: Made) -> Judged:
 
 
 class Measured:
-    """The sets of ``held_out``, scanned once."""
+    """The sets of a world, scanned once."""
 
-    def __init__(self, scanner: Scanner, *, lines: int = LINES, scale: float = 1.0, seed: int = 0) -> None:
-        self._scanner, self._lines, self._scale, self._seed = scanner, lines, scale, seed
+    def __init__(
+        self, scanner: Scanner, *, lines: int = LINES, scale: float = 1.0, seed: int = 0, world: str = "held_out"
+    ) -> None:
+        self._scanner, self._lines, self._scale, self._seed, self._world = scanner, lines, scale, seed, world
 
     @cached_property
     def documents(self) -> list[Judged]:
         """Documents and lines written by hand."""
         return [
             judged(self._scanner, made)
-            for made in documents("held_out", self._seed, self._scale) + difficult(self._seed)
+            for made in documents(self._world, self._seed, self._scale) + difficult(self._seed, self._world)
         ]
 
     @cached_property
     def lone(self) -> dict[str, Judged]:
         """Each kind by itself."""
-        return {kind: self._one(kind) for kind in kinds("held_out")}
+        return {kind: self._one(kind) for kind in kinds(self._world)}
 
     @cached_property
     def wrapped(self) -> dict[str, Judged]:
         """The same lines, glued into Chinese."""
-        return {kind: self._one(kind, wrapped=True) for kind in kinds("held_out")}
+        return {kind: self._one(kind, wrapped=True) for kind in kinds(self._world)}
 
     @cached_property
     def styled(self) -> dict[str, Judged]:
@@ -96,14 +101,15 @@ class Measured:
         """By context, each kind under a header or key of its own."""
         return {
             context: {
-                slot: judged(self._scanner, placed("held_out", slot, context, PLACED)) for slot in fields("held_out")
+                slot: judged(self._scanner, placed(self._world, slot, context, PLACED, seed=self._seed))
+                for slot in fields(self._world)
             }
             for context in CONTEXTS
         }
 
     def _one(self, kind: str, *, wrapped: bool = False, style: str = "") -> Judged:
         return judged(
-            self._scanner, alone("held_out", kind, self._lines, wrapped=wrapped, style=style, seed=self._seed)
+            self._scanner, alone(self._world, kind, self._lines, wrapped=wrapped, style=style, seed=self._seed)
         )
 
     @cached_property
@@ -141,4 +147,4 @@ def share(one: Judged) -> float:
     return 1 - len(one.missed) / max(len(one.truths), 1)
 
 
-__all__ = ["LEAST", "STYLES", "TOLD", "Measured", "judged", "scanned", "share"]
+__all__ = ["LEAST", "SEEDS", "STYLES", "TOLD", "Measured", "judged", "scanned", "share"]

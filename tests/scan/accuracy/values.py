@@ -79,8 +79,10 @@ def s10_digit(serial: str) -> str:
 class Values:
     """Draws by slot. One source, one sequence."""
 
-    def __init__(self, source: random.Random) -> None:
+    def __init__(self, source: random.Random, banks: list[tuple[str, int]] | None = None) -> None:
         self.source = source
+        #: First digits and length of cards.
+        self.banks = banks or _BANKS
         self.regions = [int(code) for code in divisions().districts.codes if 110000 < int(code) < 660000]
 
     def digits(self, count: int, first: str = "123456789") -> str:
@@ -240,7 +242,7 @@ def _uscc(draw: Values, style: str) -> Value:
 
 @_slot("card.bank")
 def _card(draw: Values, style: str) -> Value:
-    start, length = draw.source.choice(_BANKS)
+    start, length = draw.source.choice(draw.banks)
     body = start + draw.digits(length - len(start) - 1, _DIGITS)
     number = body + luhn_digit(body)
     if style == "masked":

@@ -1,7 +1,8 @@
 """A world: its people, places, goods, sentences and documents, read from a TOML file beside this module.
 
-``tuning`` and ``held_out`` share no word list, template or seed; only the commonest family names are in both, as they are
-everywhere. :func:`documents` and :func:`alone` make documents with their truth::
+``tuning``, ``held_out`` and ``final`` share no word list, template or seed; only the commonest family names are in all, as
+they are everywhere. Weights are fitted on ``tuning``; rules were corrected after looking at ``held_out``; nothing was changed
+after looking at ``final``, which has first digits of cards of its own, too. :func:`documents` and :func:`alone` make documents with their truth::
 
     >>> made = alone("tuning", "phone.mobile", 3)
     >>> len(made.truths), made.data.count(b"\\n")
@@ -60,8 +61,8 @@ class World:
     def __init__(self, world: str, seed: str) -> None:
         self.facts = _facts(world)
         self.source = random.Random(f"{world} {seed}")
-        self.values = Values(self.source)
         self.words: dict[str, Any] = self.facts["words"]
+        self.values = Values(self.source, [*self.words.get("banks", {}).items()])
         self.row_area: tuple[str, str, str] | None = None
 
     def name(self, style: str) -> Value:
@@ -269,11 +270,15 @@ def placed(world: str, slot: str, context: str, count: int, *, seed: int = 0) ->
     return draft.made(f"{slot} in {context}", form)
 
 
-def difficult(seed: int = 0) -> list[Made]:
+#: The file of lines written by hand that belongs to a world.
+BY_HAND = {"held_out": "difficult", "final": "final_difficult"}
+
+
+def difficult(seed: int = 0, world: str = "held_out") -> list[Made]:
     """The lines written by hand, one document a theme."""
     made = []
-    for theme, lines in _facts("difficult").items():
-        draft = Draft(World("held_out", f"{seed} difficult {theme}"))
+    for theme, lines in _facts(BY_HAND[world]).items():
+        draft = Draft(World(world, f"{seed} difficult {theme}"))
         for line in lines:
             draft.fill(line + "\n")
         made.append(draft.made(f"difficult: {theme}", "text"))
