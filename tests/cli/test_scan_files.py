@@ -387,6 +387,23 @@ def test_a_stopped_scan_goes_on_where_it_was(desk: Desk, key: str, environment: 
     again.refused(2, "another --no-names")
 
 
+def test_a_signal_that_was_dropped_on_the_way_still_ends_the_scan(desk: Desk, environment: dict[str, str]) -> None:
+    """What a handler raises in a destructor is dropped by Python: it says so, and goes on."""
+    Path("many").mkdir()
+    for number in range(FILES):
+        Path(f"many/{number:03d}.log").write_text(f"电话163{number:08d}\n", "utf-8")
+    dropped = SLOWLY.replace("take(self, document), time.sleep(0.05)", "take(self, document), Dropping()").replace(
+        "from parcelveil.cli import main",
+        "import os, signal\nfrom parcelveil.cli import main\n"
+        "class Dropping:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(0.01)",
+    )
+    words = [sys.executable, "-c", dropped, "scan", "many", "--json"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 143, done.stderr
+    assert "Exception ignored" in done.stderr
+    assert json.loads(done.stdout)["documents"]["read"] < FILES
+
+
 def test_what_was_found_before_a_stop_stays_and_says_so(desk: Desk, environment: dict[str, str]) -> None:
     Path("many").mkdir()
     for number in range(FILES):

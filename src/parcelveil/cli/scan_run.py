@@ -6,14 +6,16 @@ import hashlib
 import json as json_of
 import os
 import secrets
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parcelveil.cli.label_output import Ended, ending_orderly
 from parcelveil.cli.language import say
@@ -21,7 +23,7 @@ from parcelveil.cli.scan_options import Known, Look, Out
 from parcelveil.cli.scan_output import Outputs, format_of, naming
 from parcelveil.cli.scan_show import Report, facts_of, show, sized
 from parcelveil.cli.terminal import Progress, Where, plain
-from parcelveil.errors import EXIT_FINDINGS, EXIT_INTERRUPTED, UsageError
+from parcelveil.errors import EXIT_FINDINGS, UsageError
 from parcelveil.scan import warm
 from parcelveil.scan.allowing import Allowing
 from parcelveil.scan.allowlist import load_allow
@@ -58,13 +60,21 @@ _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 
 def scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | None) -> int:
     """Scan, write, and say what came of it. Returns the exit code. Raises ParcelveilError for what cannot be done."""
+    try:
+        with ending_orderly():
+            return _scan(subject, look, out, known, where)
+    except Ended as ended:
+        print(say("ended by {signal}").format(signal=ended.name), file=sys.stderr)
+        return ended.exit_code
+
+
+def _scan(subject: Subject, look: Look, out: Out, known: Known, where: Where | None) -> int:
     families = look.families()
     wanted = look.wanted(families)
     threshold = known.threshold(look.min_confidence)
     key = ScanKey.find(look.key, os.environ)
     journalled = _journalled(subject, out)
     with ExitStack() as stack:
-        stack.enter_context(ending_orderly())
         workspace = stack.enter_context((where or Where()).open()) if out.log else None
         allowing, baseline = _allowing(known, key)
         warmed()
@@ -155,20 +165,51 @@ def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[
     started = time.perf_counter()
     total = subject.size() if sys.stderr.isatty() else None
     bar = Progress(say("scanning"), total, lambda: survey.bytes if total is None else min(survey.bytes, total))
-    survey.moved = lambda: bar.advance(survey.manifest.documents, lambda seconds: _said(survey, seconds))
     stopped = 0
     try:
-        survey.restore()
-        with naming(journalled or say("an output")):
-            for document in subject.documents(survey):
-                survey.take(document)
-    except KeyboardInterrupt:
-        stopped = EXIT_INTERRUPTED
+        with _stoppable() as stop:
+
+            def moved() -> None:
+                bar.advance(survey.manifest.documents, lambda seconds: _said(survey, seconds))
+                if stop:
+                    raise stop[0]
+
+            survey.moved = moved
+            survey.restore()
+            with naming(journalled or say("an output")):
+                for document in subject.documents(survey):
+                    survey.take(document)
     except Ended as ended:
         stopped = ended.exit_code
     finally:
+        survey.moved = lambda: None
         bar.close()
     return stopped, time.perf_counter() - started
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[Ended]]:
+    """Within, Ctrl-C, SIGTERM and SIGHUP raise Ended, and are noted in the list that is given.
+
+    Python drops what is raised in a destructor or a callback: who reads on looks into the list now and then.
+    """
+    noted: list[Ended] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        before = {one: handler for one, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+
+    def end(number: int, frame: object) -> None:  # noqa: ARG001
+        noted.append(Ended(number))
+        raise noted[-1]
+
+    for one in before:
+        signal.signal(one, end)
+    try:
+        yield noted
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _said(survey: Survey, seconds: float) -> str:
