@@ -128,6 +128,8 @@ class HeaderWords:
 
     def _of_one(self, name: str) -> frozenset[int]:
         words = words_of(name)[-12:]
+        if words and joined(words) in self._words:  # ipv4 is no first of several
+            return self._words[joined(words)]
         while words and words[-1].isdigit():  # phone1
             words.pop()
         if not words:
