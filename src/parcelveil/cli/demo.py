@@ -25,7 +25,7 @@ _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
 def demo(*, workspace: Path | None = None, count: int = 100_000) -> None:
-    """Seal a sample day, erase a parcel, print labels, look through the desk, verify the log, catch a forger. Takes some seconds.
+    """Seal a sample day, erase a parcel, print labels, look through the desk, catch a forger, scan what leaked. Takes some seconds.
 
     Parameters
     ----------
