@@ -29,13 +29,9 @@ MOBILE, RESIDENT, CARD, EMAIL = range(4)
 _TILE = 8192
 _MOST = 1200
 #: By length less 13 and first two digits: whether any card of a bank begins so. A first look before the sum over all digits.
-_BEGINS = np.array(
-    [
-        [length in (16, 19) and two in {issuer // 10_000 for issuer in CARD_ISSUERS} for two in range(100)]
-        for length in CARD_LENGTHS
-    ],
-    np.uint8,
-).reshape(-1)
+_BY_LENGTH = np.zeros((len(CARD_LENGTHS), 100), np.uint8)
+_BY_LENGTH[np.ix_([16 - CARD_LENGTHS[0], 19 - CARD_LENGTHS[0]], [issuer // 10_000 for issuer in CARD_ISSUERS])] = 1
+_BEGINS = _BY_LENGTH.reshape(-1)
 
 #: By second digit: whether any mobile number begins so; eleven digits need no more.
 _MOBILE_BEGINS = np.array([CHECKS["mobile"](b"1%d123456780" % second) != BAD for second in range(10)], np.uint8)

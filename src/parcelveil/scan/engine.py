@@ -26,6 +26,7 @@ from parcelveil.scan import kernel
 from parcelveil.scan.assemble import Assembler, columns_named
 from parcelveil.scan.assemble_passes import lines_of
 from parcelveil.scan.commented import marked
+from parcelveil.scan.context import FEATURES
 from parcelveil.scan.core_passes import core as core_pass
 from parcelveil.scan.delimiting import Delimited
 from parcelveil.scan.document import Document
@@ -147,8 +148,7 @@ class Scanner:
             cells.feed(view, 0, last=True)
             columns = cells.columns(0)
         hits = self.detector.candidates(view, columns)
-        names = ("weak", "cue", "against", "joined", "column", "other")
-        seen = {name: hits.features[:, place] for place, name in enumerate(names)}
+        seen = {name: hits.features[:, place] for place, name in enumerate(FEATURES)}
         return pa.RecordBatch.from_pydict({"rule": hits.rule, "start": hits.start, "end": hits.end, **seen})
 
     # --- text
@@ -209,7 +209,7 @@ class Scanner:
                 yield Block(data, low, high, base)
             if last:
                 return
-            keep = max(0, min(high, fed if cells is not None else high) - SURROUNDINGS)
+            keep = max(0, high - SURROUNDINGS)
             buffer, base, low, fed = buffer[keep:], base + keep, high - keep, fed - keep
 
     def _mapped(self, blocks: Iterator[Block]) -> Iterator[Scanned]:

@@ -102,15 +102,8 @@ class FieldScanner:
             valid = valid[:0]
         starts, ends = offsets[:-1].astype(np.int64)[valid], offsets[1:].astype(np.int64)[valid]
         count = len(valid)
-        hits = Hits(
-            starts,
-            ends,
-            np.full(count, self._sealed_rule, np.int16),
-            np.full(count, 9.0, np.float32),
-            np.zeros((count, 6), np.uint8),
-            np.full(count, -1, np.int32),
-            np.arange(count),
-        )
+        rule, sure = np.full(count, self._sealed_rule), np.full(count, 9.0, np.float32)
+        hits = Hits.bare(starts, ends, rule, sure, cell=np.arange(count))
         return Field(name, data, hits, valid.astype(np.int64), starts)
 
 

@@ -47,9 +47,7 @@ _WEIGHT = np.array(RESIDENT_WEIGHTS, np.int64)
 _CHECK = np.frombuffer(RESIDENT_CHECKS, np.uint8).copy()
 _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 #: Grade by length less 13 and first four digits.
-_CARD = np.array([[card_grade(four, length) for four in range(10_000)] for length in CARD_LENGTHS], np.uint8).reshape(
-    -1
-)
+CARD_GRADES = np.array([card_grade(four, length) for length in CARD_LENGTHS for four in range(10_000)], np.uint8)
 _ISSUERS = np.array(sorted(CARD_ISSUERS), np.uint64)
 #: Characters of mail addresses: 1 in the local part, 2 in a label of the domain, 3 both.
 _MAIL = np.zeros(256, np.uint8)
@@ -180,7 +178,7 @@ def check_card(data: Bytes, start: int, end: int) -> int:
     if count < 13:
         return BAD
     first = number // (scale // np.uint64(10_000))
-    grade = _CARD[(count - np.uint64(13)) * np.uint64(10_000) + first]
+    grade = CARD_GRADES[(count - np.uint64(13)) * np.uint64(10_000) + first]
     if grade == BAD or total % np.uint64(10) != 0:
         return BAD
     if count in (16, 19) and _among(_ISSUERS, number // (scale // np.uint64(1_000_000))):

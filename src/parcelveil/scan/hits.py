@@ -14,7 +14,7 @@ hard: values of neighbouring cells never join, and what stands in another cell s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from parcelveil.scan.context import COLUMN, Seen, compile_cues, judge, standing,
 from parcelveil.scan.custom import CustomRules, CustomSpans, whole_cells
 from parcelveil.scan.folding import fold
 from parcelveil.scan.kept_tables import automaton_of
-from parcelveil.scan.people import People
+from parcelveil.scan.people import People, Spans
 from parcelveil.scan.rules import Custom, Rule
 from parcelveil.scan.shapes import Automaton
 
@@ -64,6 +64,28 @@ class Hits(NamedTuple):
         if which.dtype == np.bool_ and which.all():
             return self
         return Hits._make(column[which] for column in self)
+
+    @classmethod
+    def bare(
+        cls,
+        start: Index,
+        end: Index,
+        rule: npt.NDArray[np.signedinteger[Any]],
+        log_odds: npt.NDArray[np.float32],
+        word: npt.NDArray[np.signedinteger[Any]] | None = None,
+        cell: Index | None = None,
+    ) -> Hits:
+        """Hits that no pattern rule's circumstances were looked at for."""
+        count = len(start)
+        return cls(
+            start,
+            end,
+            rule.astype(np.int16),
+            log_odds.astype(np.float32),
+            np.zeros((count, 6), np.uint8),
+            np.full(count, -1, np.int32) if word is None else word.astype(np.int32),
+            np.full(count, -1, np.int64) if cell is None else cell,
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Hits]) -> Hits:
@@ -125,13 +147,9 @@ class Detector:
 
         ``extra``: names and addresses found by their columns, to be judged with the others.
         """
-        found, count, wide = self._candidates(data, max(0, low - _MARGIN), min(len(data), high + _MARGIN))
-        if wide:
+        hits = self._patterned(data, max(0, low - _MARGIN), min(len(data), high + _MARGIN), columns)
+        if hits is None:
             return self._in_folded(data, low, high, base, columns, extra)
-        column = columns.of(found.start[:count]) if columns is not None else np.full(count, -1, np.int32)
-        headers = columns.headers if columns is not None else np.zeros((1, len(self._kind)), np.uint8)
-        bounds = np.zeros(count, np.int64), np.full(count, len(data), np.int64)
-        hits = self._judged(data, found, count, headers, column, *bounds, cell=np.full(count, -1, np.int64))
         hits = _standing(hits if extra is None else Hits.joined([hits, extra]))
         if self.people is not None:
             first, last = max(0, low - _PEOPLE_MARGIN), min(len(data), high + _PEOPLE_MARGIN)
@@ -192,17 +210,27 @@ class Detector:
 
     def candidates(self, data: Bytes, columns: Columns | None = None) -> Hits:
         """All candidates of pattern rules with what was seen around them, also those that fall: for fitting weights."""
-        found, count, wide = self._candidates(data, 0, len(data))
-        if wide:
+        hits = self._patterned(data, 0, len(data), columns, keep=True)
+        if hits is None:
             folded = fold(data)
             hits = self.candidates(folded.data, columns.moved(folded.folded) if columns is not None else None)
             return hits._replace(start=folded.original(hits.start), end=folded.original(hits.end))
-        column = columns.of(found.start[:count]) if columns is not None else np.full(count, -1, np.int32)
-        headers = columns.headers if columns is not None else np.zeros((1, len(self._kind)), np.uint8)
-        bounds = np.zeros(count, np.int64), np.full(count, len(data), np.int64)
-        return self._judged(data, found, count, headers, column, *bounds, cell=np.full(count, -1, np.int64), keep=True)
+        return hits
 
     # --- steps
+
+    def _patterned(
+        self, data: Bytes, low: int, high: int, columns: Columns | None, *, keep: bool = False
+    ) -> Hits | None:
+        """Candidates of pattern rules in a text, judged; None where full-width characters have to be folded first."""
+        found, count, wide = self._candidates(data, low, high)
+        if wide:
+            return None
+        nowhere = np.full(count, -1, np.int64)
+        column = columns.of(found.start[:count]) if columns is not None else nowhere.astype(np.int32)
+        headers = columns.headers if columns is not None else np.zeros((1, len(self._kind)), np.uint8)
+        bounds = np.zeros(count, np.int64), np.full(count, len(data), np.int64)
+        return self._judged(data, found, count, headers, column, *bounds, cell=nowhere, keep=keep)
 
     def _candidates(self, data: Bytes, low: int, high: int) -> tuple[kernel.Found, int, bool]:
         parts: list[tuple[kernel.Found, int]] = []
@@ -244,31 +272,11 @@ class Detector:
         good = found.weak[:count] < 2
         return hits.take(good if keep else good & (seen.log_odds > -np.inf) & (seen.log_odds >= self._bar))
 
-    def _named(self, spans: NamedTuple) -> Hits:
-        start, end, rule, log_odds, why = spans
-        count = len(start)
-        first = np.int16(len(self.patterned))
-        return Hits(
-            start,
-            end,
-            (rule + first).astype(np.int16),
-            log_odds.astype(np.float32),
-            np.zeros((count, 6), np.uint8),
-            why.astype(np.int32),
-            np.full(count, -1, np.int64),
-        )
+    def _named(self, spans: Spans) -> Hits:
+        return Hits.bare(spans.start, spans.end, spans.rule + len(self.patterned), spans.logit, spans.why)
 
     def _customs(self, spans: CustomSpans) -> Hits:
-        count = len(spans.start)
-        return Hits(
-            spans.start,
-            spans.end,
-            (spans.rule + self._first_custom).astype(np.int16),
-            spans.log_odds,
-            np.zeros((count, 6), np.uint8),
-            np.full(count, -1, np.int32),
-            spans.cell,
-        )
+        return Hits.bare(spans.start, spans.end, spans.rule + self._first_custom, spans.log_odds, cell=spans.cell)
 
     def _in_folded(
         self, data: Bytes, low: int, high: int, base: int, columns: Columns | None, extra: Hits | None

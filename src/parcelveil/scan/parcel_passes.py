@@ -20,10 +20,9 @@ from parcelveil.scan.check_tables import (
     WAYBILL_DIGITS,
     WAYBILL_PREFIXES,
     WEAK,
-    card_grade,
 )
 from parcelveil.scan.checksums import S10_WEIGHTS
-from parcelveil.scan.frequent_passes import is_day, whole
+from parcelveil.scan.frequent_passes import CARD_GRADES, is_day, whole
 from parcelveil.scan.identity_passes import number
 from parcelveil.seal.passes import compiled
 
@@ -38,8 +37,6 @@ _DIGITS = np.zeros(64, np.uint8)
 _DIGITS[list(WAYBILL_DIGITS)] = 1
 _PREFIX = np.array([list(prefix.encode().ljust(4, b"\0")) for prefix, _, _ in WAYBILL_PREFIXES], np.uint8)
 _PREFIX_SIZE = np.array([(len(prefix), low, high) for prefix, low, high in WAYBILL_PREFIXES], np.int64)
-#: Grade by length less 13 and first four digits.
-_CARD = np.array([[card_grade(four, length) for four in range(10_000)] for length in range(13, 20)], np.uint8)
 
 
 @compiled
@@ -210,7 +207,7 @@ def check_masked_card(data: Bytes, start: int, end: int) -> int:
         return BAD
     if shown < 4:
         return WEAK
-    grade: int = whole(_CARD[size - 13, head])
+    grade: int = whole(CARD_GRADES[(size - 13) * 10_000 + head])
     return grade if size != 18 else min(grade, WEAK)
 
 
