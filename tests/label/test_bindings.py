@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from parcelveil.errors import ProviderError, WorkspaceError
 from parcelveil.event import BizStep, Work, work_batch
 from parcelveil.label import bindings
 from parcelveil.label.bindings import GIVE_UP, SHOWN_DAYS, Kept, Wanted
-from parcelveil.ports import NumberBinding, NumberRow, Secret
+from parcelveil.ports import NumberBinding, NumberRequest, NumberRow, Secret
 from parcelveil.reveal.custody import micros
 from parcelveil.workspace import Settings, Workspace
 from reveal.conftest import SetClock
@@ -150,6 +151,26 @@ def test_what_was_bound_before_the_provider_failed_is_kept(carrier: Carrier, mon
     assert sorted(before) == ["YT0", "YT1", "YT2"]
     after = {row.waybill_no: row.bind_id for row in carrier.numbers.bind(wanted(*(f"YT{n}" for n in range(5))))}
     assert before.items() <= after.items()
+
+
+def test_what_was_bound_beside_a_failure_is_kept(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads ask at once: the answer to a later waybill may come before the failure of an earlier one."""
+    bind, later = VirtualSimulator.bind, threading.Event()
+
+    def failing(self: VirtualSimulator, request: NumberRequest) -> NumberBinding:
+        if request.phone.value == phone("YT0"):
+            assert later.wait(30)
+            raise ProviderError("the line is down")
+        try:
+            return bind(self, request)
+        finally:
+            later.set()
+
+    carrier.workspace.engine.threads = 2  # type: ignore[attr-defined]
+    monkeypatch.setattr(VirtualSimulator, "bind", failing)
+    with pytest.raises(ProviderError, match="the line is down"):
+        carrier.numbers.bind(wanted("YT0", "YT1"))
+    assert [row.waybill_no for row in carrier.numbers.rows()] == ["YT1"]
 
 
 # -- keeping -----------------------------------------------------------------------------------------------------------

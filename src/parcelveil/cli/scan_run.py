@@ -167,7 +167,7 @@ def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[
     bar = Progress(say("scanning"), total, lambda: survey.bytes if total is None else min(survey.bytes, total))
     stopped = 0
     try:
-        with _stoppable() as stop:
+        with _stoppable(survey) as stop:
 
             def moved() -> None:
                 bar.advance(survey.manifest.documents, lambda seconds: _said(survey, seconds))
@@ -188,10 +188,11 @@ def _through(subject: Subject, survey: Survey, journalled: str | None) -> tuple[
 
 
 @contextmanager
-def _stoppable() -> Iterator[list[Ended]]:
+def _stoppable(survey: Survey) -> Iterator[list[Ended]]:
     """Within, Ctrl-C, SIGTERM and SIGHUP raise Ended, and are noted in the list that is given.
 
-    Python drops what is raised in a destructor or a callback: who reads on looks into the list now and then.
+    Python drops what is raised in a destructor or a callback, and nothing is raised while findings are written and
+    counted: who reads on looks into the list now and then.
     """
     noted: list[Ended] = []
     before: dict[int, Any] = {}
@@ -201,7 +202,8 @@ def _stoppable() -> Iterator[list[Ended]]:
 
     def end(number: int, frame: object) -> None:  # noqa: ARG001
         noted.append(Ended(number))
-        raise noted[-1]
+        if not survey.counting:
+            raise noted[-1]
 
     for one in before:
         signal.signal(one, end)

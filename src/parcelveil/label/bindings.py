@@ -125,20 +125,31 @@ class Bindings:
         now, provider = self._now(), self.provider
         expires = _at(now + self._rules.first)
 
-        def one(asked: Wanted) -> NumberRow:
+        failures: list[ProviderError] = []
+
+        def one(asked: Wanted) -> NumberRow | None:
+            if failures:  # who is full or down is not asked for the rest
+                return None
             name = f"{asked.waybill_no}\0{asked.revision}".encode()
             key = hmac.digest(self._key, _LABEL + name, "sha256")[:16].hex()
-            binding = provider.bind(NumberRequest(key=key, phone=asked.phone, expires_at=expires))
+            try:
+                binding = provider.bind(NumberRequest(key=key, phone=asked.phone, expires_at=expires))
+            except ProviderError as failure:
+                failures.append(failure)
+                return None
             return _row(asked, binding, now)
 
         rows: list[NumberRow] = []
         try:
             for row in self._engine.map(one, wanted):
-                rows.append(row)  # one by one: what came before an error counts
+                if row is not None:  # one by one: what came before or beside a failure counts, for they run at once
+                    rows.append(row)
         finally:
             if rows:
                 with self._store.transaction() as tx:
                     tx.put_numbers([self._seal.sealed(row) for row in rows])
+        if failures:
+            raise failures[0]
         for row in rows:
             old = before.get(row.waybill_no)
             if old is not None and old.bind_id != row.bind_id:

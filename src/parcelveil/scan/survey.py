@@ -85,6 +85,8 @@ class Survey:
         self.restored = 0  # files that were finished by a run before
         #: Called now and then while documents are read; it may raise, to end the scan.
         self.moved: Callable[[], object] = lambda: None
+        #: While it is true, findings are on their way into outputs and counts: who breaks in now makes these differ.
+        self.counting = False
         self._scanner, self._wanted = scanner, wanted or Wanted()
         self._sinks = [*([journal.sink] if journal else []), *sinks]
         self._baseline, self._journal = baseline, journal
@@ -160,6 +162,7 @@ class Survey:
                     parts = self._parts.setdefault((source, place), {})
                     parts.update(dict.fromkeys(member["part"].unique().to_pylist()))
                     self._add(member, formats.get(place, ""), self._sinks[1:])
+                    self.moved()
         for rest in list(reads):
             self._lines(reads.pop(rest))
 
@@ -179,13 +182,17 @@ class Survey:
 
     def _add(self, found: pa.RecordBatch, format: str, sinks: Sequence[Sink]) -> Allowed:
         allowed = self.allowing.codes(found)
-        for sink in sinks:
-            sink.write(found, allowed)
-        if self._baseline is not None:
-            kept = (allowed == 0) | (allowed == _BASELINE)
-            self._baseline.write(found if kept.all() else found.filter(pa.array(kept)))
-        self.tally.add(found, allowed, format=format)
-        self.findings += found.num_rows
+        self.counting = True
+        try:
+            for sink in sinks:
+                sink.write(found, allowed)
+            if self._baseline is not None:
+                kept = (allowed == 0) | (allowed == _BASELINE)
+                self._baseline.write(found if kept.all() else found.filter(pa.array(kept)))
+            self.tally.add(found, allowed, format=format)
+            self.findings += found.num_rows
+        finally:
+            self.counting = False
         return allowed
 
     def _lines(self, reads: Sequence[Read]) -> None:
