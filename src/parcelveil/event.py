@@ -1,4 +1,4 @@
-"""Work events: what a carrier's people do with parcels, and by that the reason why somebody may see one.
+"""Work events, what a carrier's people do with parcels, and access events, what they look at.
 
 One event is a :class:`Work`; many are an Arrow batch of schema :data:`WORK`::
 
@@ -53,6 +53,8 @@ import pyarrow as pa
 from parcelveil.waybill import SCHEMA_KEY
 
 WORK_VERSION = "work.v1"
+ACCESS_VERSION = "access.v1"
+ACCOUNT_VERSION = "account.v1"
 
 #: Bytes that an identifier may have.
 LONGEST = 64
@@ -98,6 +100,8 @@ class BizStep(StrEnum):
     TICKET_CLOSED = "ticket_closed"
     #: A customer called; explains a look, and gives no access by itself.
     INBOUND_CALL = "inbound_call"
+    #: ``actor``, a partner with an account of its own, has ordered the carriage; explains its looks, and gives no access.
+    ORDERED = "ordered"
 
 
 #: The steps that say where a parcel is.
@@ -121,6 +125,7 @@ NEEDED: dict[BizStep, tuple[str, ...]] = {
     BizStep.TICKET_OPENED: ("ticket", "waybill_no"),
     BizStep.TICKET_CLOSED: ("ticket",),
     BizStep.INBOUND_CALL: (),
+    BizStep.ORDERED: ("waybill_no", "actor"),
 }
 
 #: UPU EMSEVT item events (UPU messaging standard M40). An event without a step of its own takes it from here.
@@ -183,6 +188,53 @@ WORK = pa.schema(
         pa.field("ticket", pa.string()),
     ],
     metadata={SCHEMA_KEY: WORK_VERSION.encode()},
+)
+
+#: When an event reached the carrier's systems; a column that batches of :data:`WORK` may have besides.
+RECEIVED_AT = pa.field("received_at", pa.timestamp("us", tz="UTC"))
+
+#: Bits of the column ``fields`` of :data:`ACCESS`.
+SEEN_FIELDS = {"name": 1, "phone": 2, "address": 4, "other": 8}
+
+#: What somebody looked at, one row a parcel (an export without a list of its parcels is one row). Columns may also come
+#: dictionary-encoded. ``event_id`` is the source's own number of the event, unique in the source.
+ACCESS = pa.schema(
+    [
+        pa.field("event_id", pa.uint64(), nullable=False),
+        pa.field("event_time", pa.timestamp("us", tz="UTC"), nullable=False),  # by the clock of who recorded it
+        RECEIVED_AT,  # null: at event_time
+        pa.field("actor", pa.string(), nullable=False),  # the account
+        pa.field("role", pa.string()),  # courier, clerk, sorter, service, analyst, admin, owner, partner, or another
+        pa.field("outlet", pa.string()),  # where the account belongs at that time
+        pa.field("device", pa.string()),
+        pa.field("network", pa.string()),  # prefix of the IP address, or number of the autonomous system
+        pa.field("channel", pa.string()),  # app, web, api, export, label, track (the public tracking page)
+        pa.field("action", pa.string()),  # reveal, search, list, export, print
+        pa.field("waybill_no", pa.string()),  # null: a search that found nothing, or a bulk export
+        pa.field("subject", pa.uint64()),  # pseudonym of the recipient's phone, where it is known
+        pa.field("records", pa.uint32(), nullable=False),  # 1; of a bulk export its rows
+        pa.field("fields", pa.uint16(), nullable=False),  # SEEN_FIELDS that were shown in full; 0: masked only
+        pa.field("outcome", pa.string(), nullable=False),  # ok, denied, notfound
+        pa.field("ticket", pa.string()),
+    ],
+    metadata={SCHEMA_KEY: ACCESS_VERSION.encode()},
+)
+
+#: The accounts as the carrier's own register has them; one row an account.
+ACCOUNT = pa.schema(
+    [
+        pa.field("actor", pa.string(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("outlet", pa.string()),
+        pa.field("region", pa.string()),
+        pa.field("owner", pa.string()),  # whoever the account answers for, where one person has several
+        pa.field("opened_at", pa.timestamp("us", tz="UTC")),
+        pa.field("changed_at", pa.timestamp("us", tz="UTC")),  # password, device or role last changed
+        pa.field("leaves_at", pa.timestamp("us", tz="UTC")),  # notice was given: the last day
+        pa.field("shift_start", pa.int16()),  # minutes of the local day, null: no fixed shift
+        pa.field("shift_end", pa.int16()),  # may be after 1440: past midnight
+    ],
+    metadata={SCHEMA_KEY: ACCOUNT_VERSION.encode()},
 )
 
 

@@ -143,6 +143,7 @@ _WORDS: dict[BizStep, str] = {
     BizStep.TICKET_OPENED: "工单创建 工单开启 创建工单",
     BizStep.TICKET_CLOSED: "工单关闭 关闭工单 工单完结",
     BizStep.INBOUND_CALL: "来电 客户来电 呼入",
+    BizStep.ORDERED: "下单 接口下单",
 }
 _STEPS: dict[str, BizStep] = {
     **{fold(name): step for name, step in EPCIS.items()},

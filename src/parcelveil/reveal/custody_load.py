@@ -178,7 +178,7 @@ class _Loader:
         self._events += batch.num_rows
         steps = _steps(batch["biz_step"])
         at = batch["event_time"].cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-        useful = (steps != 0) & (steps != CODES[BizStep.INBOUND_CALL]) & (at >= EARLIEST) & (at <= LATEST)
+        useful = (steps != 0) & (steps < CODES[BizStep.INBOUND_CALL]) & (at >= EARLIEST) & (at <= LATEST)
         for step, columns in NEEDED.items():
             these = steps == CODES[step]
             if these.any():
