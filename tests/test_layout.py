@@ -43,6 +43,7 @@ OWNERS = {
         "adapt/store_sqlite.py",
         "adapt/store_desk.py",
         "adapt/store_numbers.py",
+        "adapt/store_watch.py",
         "adapt/virtual_simulator.py",
         "adapt/tables_sqlite.py",
     },
@@ -60,7 +61,13 @@ OWNERS = {
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "models", "services", "misc"}
 LONGEST = 400
 #: A little over, each one subject that would not read better in two places.
-SLIGHTLY_LONGER = {"intake/rows.py": 460, "intake/headers.py": 430, "intake/address.py": 420, "adapt/sink.py": 410}
+SLIGHTLY_LONGER = {
+    "intake/rows.py": 460,
+    "intake/headers.py": 430,
+    "intake/address.py": 420,
+    "adapt/sink.py": 410,
+    "ports.py": 500,  # all that is needed of the outside world, in one place
+}
 
 
 def place(file: Path) -> str:

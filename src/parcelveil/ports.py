@@ -2,7 +2,7 @@
 
 :mod:`parcelveil.workspace` is the only place that picks them, by URI: ``file:`` for a :class:`KeyStore`,
 ``sqlite:`` for a :class:`Store`, ``local:`` for an :class:`Engine`, ``simulator:`` for a
-:class:`VirtualNumber`. Rows are small records; those of the audit log
+:class:`VirtualNumber`, ``duckdb:`` for :class:`Sql`. Rows are small records; those of the audit log
 and the desk are written by :mod:`parcelveil.audit.log` and :mod:`parcelveil.reveal.desk` only.
 """
 
@@ -193,6 +193,44 @@ class NumberRow(SealedRow, frozen=True):
         return self.state == "bound" and now < self.expires_at
 
 
+class AlertRow(msgspec.Struct, frozen=True):
+    """The newest revision of one case. ``body`` is the alert as JSON, which holds no personal data."""
+
+    uid: str
+    revision: int
+    state: str
+    severity: str
+    actor: str
+    opened_at: int  # microseconds
+    body: bytes
+
+
+class DeliveryRow(msgspec.Struct, frozen=True):
+    """One revision of a case that a webhook is told. ``state``: queued, delivered, refused."""
+
+    id: int  # 0 before it is queued
+    target: str  # a hash of the webhook's URL
+    idempotency_key: str
+    body: bytes  # empty once it is no longer queued
+    state: str = "queued"
+    attempts: int = 0
+    next_at: int = 0  # microseconds
+    why: str = ""
+
+
+class DecoyRow(msgspec.Struct, frozen=True):
+    """A block of waybill numbers that decoys were planted in: see :class:`parcelveil.watch.decoys.Block`."""
+
+    letters: str
+    width: int
+    tail: str
+    first: int
+    last: int
+    rate: float
+    key_id: str
+    planted_at: int  # microseconds
+
+
 class Transaction(Protocol):
     """Reads and writes that happen together or not at all, while no other process writes."""
 
@@ -261,6 +299,25 @@ class Transaction(Protocol):
     def drop_numbers(self, waybill_no: Sequence[str]) -> None: ...
     def drop_ended_numbers(self, before: int) -> int:
         """Drop rows that are no longer bound and whose number ended before this moment."""
+
+    # Watch: cases, what a webhook is to be told of them, and decoys.
+    def alert(self, uid: str) -> AlertRow | None: ...
+    def alerts_like(self, start: str, most: int) -> list[AlertRow]: ...
+    def alerts(self, states: Sequence[str] = (), since: int = 0, most: int = -1) -> list[AlertRow]:
+        """The newest first; of all states when none is named."""
+
+    def put_alerts(self, rows: Sequence[AlertRow]) -> None: ...
+    def enqueue(self, rows: Sequence[DeliveryRow]) -> None:
+        """Queue what was not queued for the same target under the same key before."""
+
+    def deliveries_due(self, target: str, now: int, most: int) -> list[DeliveryRow]: ...
+    def put_delivery(self, row: DeliveryRow) -> None: ...
+    def next_delivery(self, target: str) -> int | None:
+        """When the next one is due; None when nothing is queued."""
+
+    def delivery_states(self, target: str) -> dict[str, int]: ...
+    def decoys(self) -> list[DecoyRow]: ...
+    def add_decoys(self, rows: Sequence[DecoyRow]) -> None: ...
 
 
 class Store(Protocol):
@@ -398,3 +455,30 @@ class Tables(Protocol):
         """What the batches so far lack: why (one of a few English sentences), and how often."""
 
     def close(self) -> None: ...
+
+
+class Sql(Protocol):
+    """A database to calculate in: tables of integers come in, the answers of analysis SQL go out, nothing else stays.
+
+    The SQL is the portable subset of the verbs' ``.sql`` files: ``int64`` microseconds, no intervals, ``BIT_OR`` the only
+    aggregate that is not everywhere, parameters (integers) as ``$name``. Names of tables are small letters, digits and
+    underscores. Nobody calls one from two threads at once.
+    """
+
+    def load(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Make the table ``name`` anew out of ``rows``, integers only."""
+
+    def union(self, name: str, tables: Sequence[str]) -> None:
+        """Make the view ``name`` anew: all rows of ``tables``, one or more with the same columns."""
+
+    def drop(self, name: str) -> None:
+        """Drop the table ``name`` if there is one."""
+
+    def run(self, text: str, **params: int) -> None:
+        """Run the statements of ``text``. It may name fewer parameters than there are."""
+
+    def query(self, text: str, **params: int) -> pa.Table:
+        """The rows of one SELECT, in its order. Columns are integers, their widths those of the database."""
+
+    def close(self) -> None:
+        """Drop everything."""

@@ -42,7 +42,7 @@ def old(path: Path) -> None:
 def schema(path: Path) -> list[tuple[str, str]]:
     db = sqlite3.connect(path)
     rows = db.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name").fetchall()
-    assert db.execute("PRAGMA user_version").fetchone() == (3,)
+    assert db.execute("PRAGMA user_version").fetchone() == (4,)
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
     return rows
@@ -125,7 +125,7 @@ def test_a_newer_state_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     SqliteStore(path).close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 4")
+    db.execute("PRAGMA user_version = 5")
     db.close()
     with pytest.raises(WorkspaceError, match="newer parcelveil"):
         SqliteStore(path)

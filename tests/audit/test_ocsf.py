@@ -29,6 +29,7 @@ from parcelveil.audit.entry import (
     Refusal,
     Scan,
     StaffChange,
+    Watch,
     encode,
 )
 from parcelveil.audit.ocsf import SCHEMA, ocsf_lines, to_ocsf
@@ -95,6 +96,11 @@ ENTRIES: list[AnyEntry] = [
         manifest="cd" * 32,
     ),
     Scan(time=TIME, action="stopped"),
+    Watch(time=TIME, action="finished", accesses=14_000, works=50_000, days=28, opened=3, changed=1, alerts="ab" * 32),
+    Watch(time=TIME, action="stopped", actor="s-4", role="security"),
+    Watch(time=TIME, action="decided", case="5eed5eed5eed5eed", state="harmless", note="stand-in"),
+    Watch(time=TIME, action="decoys-planted", decoys=1000, key="5eed5eed"),
+    Watch(time=TIME, action="decoys-listed", decoys=12, key="5eed5eed"),
     Approval(
         time=TIME,
         action="requested",
@@ -214,6 +220,22 @@ def any_entry() -> st.SearchStrategy[AnyEntry]:
             key=word,
             rules=word,
             manifest=word,
+        ),
+        st.builds(
+            Watch,
+            **done,
+            role=word,
+            accesses=number,
+            works=number,
+            days=number,
+            opened=number,
+            changed=number,
+            alerts=word,
+            case=word,
+            state=word,
+            note=word,
+            decoys=number,
+            key=word,
         ),
         st.builds(Approval, **done, approval=word, device=word, scene=word, waybills=number, until=number),
     )

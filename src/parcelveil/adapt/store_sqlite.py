@@ -22,12 +22,13 @@ import msgspec
 
 from parcelveil.adapt.store_desk import Counts, DeskTables
 from parcelveil.adapt.store_numbers import NumberTables
+from parcelveil.adapt.store_watch import WatchTables
 from parcelveil.errors import OutputError, WorkspaceError
 from parcelveil.ports import EpochRow, PseudonymRow, Run
 
 _WAIT_SECONDS = 30
 _NUMBER = re.compile("[0-9]{1,18}")
-_READABLE = 3  # the newest schema this version knows
+_READABLE = 4  # the newest schema this version knows
 
 
 def write_ahead(db: sqlite3.Connection) -> None:
@@ -168,7 +169,7 @@ class SqliteStore:
         self._db.close()
 
 
-class SqliteTransaction(DeskTables, NumberTables):
+class SqliteTransaction(DeskTables, NumberTables, WatchTables):
     """The reads and writes of one transaction."""
 
     def kek_version(self) -> int:

@@ -180,10 +180,36 @@ class Scan(Entry, kw_only=True, frozen=True, tag="scan"):
     manifest: str = ""  # SHA-256 of the manifest, which has its own salt, hex
 
 
-AnyEntry = Look | Refusal | Export | QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan
+class Watch(Entry, kw_only=True, frozen=True, tag="watch"):
+    """Accesses were judged, a case was decided, decoys were planted or listed: counts, and no account's name.
+
+    ``alerts``: SHA-256 of a line ``uid:revision`` for each case that was opened or changed, sorted. Whoever has these lines
+    (every output does) can tell that none was taken away afterwards.
+    """
+
+    kind: ClassVar[str] = "watch"
+    action: str  # finished, stopped, decided, decoys-planted, decoys-listed
+    actor: str = "keyholder"
+    role: str = ""
+    accesses: int = 0
+    works: int = 0
+    days: int = 0
+    opened: int = 0  # cases
+    changed: int = 0
+    alerts: str = ""  # SHA-256, hex
+    case: str = ""  # uid of the case that was decided
+    state: str = ""  # what it was decided to be
+    note: str = ""  # a word of a closed list
+    decoys: int = 0
+    key: str = ""  # id of the decoy key
+
+
+AnyEntry = (
+    Look | Refusal | Export | QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan | Watch
+)
 KINDS: dict[str, type[Entry]] = {
     t.kind: t
-    for t in (Look, Refusal, Export, QuotaChange, PolicyChange, StaffChange, Erasure, KeyEvent, Approval, Scan)
+    for t in (Look, Refusal, Export, QuotaChange, PolicyChange, StaffChange, Erasure, KeyEvent, Approval, Scan, Watch)
 }
 
 _encoder = msgspec.json.Encoder(order="sorted")

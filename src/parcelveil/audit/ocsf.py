@@ -43,6 +43,7 @@ from parcelveil.audit.entry import (
     Refusal,
     Scan,
     StaffChange,
+    Watch,
     decode,
 )
 from parcelveil.errors import LogError
@@ -87,6 +88,11 @@ _DONE = {
     "key.clock-accepted": (_OTHER, _MEDIUM),
     "scan.finished": (2, _INFORMATIONAL),
     "scan.stopped": (2, _INFORMATIONAL),
+    "watch.finished": (2, _INFORMATIONAL),
+    "watch.stopped": (2, _INFORMATIONAL),
+    "watch.decided": (3, _LOW),
+    "watch.decoys-planted": (1, _LOW),
+    "watch.decoys-listed": (2, _MEDIUM),
     "approval.requested": (1, _INFORMATIONAL),
     "approval.approved": (3, _LOW),
     "approval.rejected": (3, _LOW),
@@ -176,7 +182,9 @@ def _datastore(entry: Asked) -> tuple[dict[str, object], list[str]]:
 
 
 def _api(
-    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan, origin: str, version: str
+    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan | Watch,
+    origin: str,
+    version: str,
 ) -> tuple[dict[str, object], list[str]]:
     """An ``api_activity``, and which of the entry's attributes it says."""
     action = "changed" if isinstance(entry, QuotaChange) else entry.action
@@ -198,7 +206,7 @@ def _api(
 
 
 def _resources(
-    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan, origin: str
+    entry: QuotaChange | PolicyChange | StaffChange | Erasure | KeyEvent | Approval | Scan | Watch, origin: str
 ) -> tuple[list[dict[str, object]], list[str]]:
     """What was changed or read, and which of the entry's attributes that says."""
     match entry:
@@ -223,6 +231,12 @@ def _resources(
             if entry.manifest:
                 manifest["uid"] = entry.manifest
             return [manifest], ["manifest"]
+        case Watch():
+            return (
+                ([{"uid": entry.case, "type": "case"}], ["case"])
+                if entry.case
+                else ([{"name": "cases", "type": "watch"}], [])
+            )
         case KeyEvent():
             what = entry.action.partition("-")[0]
             if what in ("kek", "epoch"):

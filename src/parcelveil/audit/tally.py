@@ -27,7 +27,7 @@ _MINUTE = 60_000_000
 _LAST_TIME = 253_402_214_400_000_000  # the last day of the year 9999: a day of offset may still be added
 _MOST_VALUES = 1 << 53
 
-_Kind = Literal["look", "refusal", "export", "quota", "policy", "staff", "erasure", "key", "approval", "scan"]
+_Kind = Literal["look", "refusal", "export", "quota", "policy", "staff", "erasure", "key", "approval", "scan", "watch"]
 
 
 class _Brief(msgspec.Struct, gc=False):

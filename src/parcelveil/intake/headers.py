@@ -343,7 +343,7 @@ def _known_source(source: str, names: Sequence[str]) -> str:
 
 def _near(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name[:200], [other[:200] for other in names[:2000]], n=3, cutoff=0.5)
-    return f"did you mean {', '.join(map(_shown, close))}?" if close else f"there are: {_list(names)}"
+    return f"did you mean {', '.join(map(_shown, close))}?" if close else f"there are: {shown_names(names)}"
 
 
 def _refuse_sealed(names: Sequence[str]) -> None:
@@ -364,11 +364,12 @@ def _nothing_to_go_by(names: Sequence[str]) -> HeaderError:
     return HeaderError(
         "no column with waybill numbers or order numbers among: {columns}",
         hint="say which column it is with --map (a mapping file, [columns] waybill_no = ...)",
-        columns=_list(names),
+        columns=shown_names(names),
     )
 
 
-def _list(names: Sequence[str]) -> str:
+def shown_names(names: Sequence[str]) -> str:
+    """``names`` of columns fit for one line of text: short, and without what may be somebody's number."""
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return (", ".join(map(_shown, names[:_SHOWN_NAMES])) or "none") + more
 

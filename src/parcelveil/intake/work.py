@@ -186,11 +186,11 @@ class _Rows:
         column = self.source_column("event_time")
         assert column is not None, "recognise_work() sees to it"  # noqa: S101
         if pa.types.is_timestamp(column.type):
-            times, bad = _timestamps(column, utc_offset_minutes)
+            times, bad = timestamps(column, utc_offset_minutes)
             times, bad, given = times[self.at], bad[self.at], column.is_valid().to_numpy(zero_copy_only=False)[self.at]
         else:
             values = self.text("event_time")
-            times, bad = _read_times(values, utc_offset_minutes)
+            times, bad = read_times(values, utc_offset_minutes)
             given = values.is_valid().to_numpy(zero_copy_only=False)
         self.reject(~given, "event_time.missing", "event_time")
         self.reject(bad, "event_time.malformed", "event_time")
@@ -265,7 +265,7 @@ def _parcels(values: Any) -> list[str | None] | None:
     return values if all(value is None or isinstance(value, str) for value in values) else None
 
 
-def _timestamps(column: pa.Array, utc_offset_minutes: int) -> tuple[Index, Bools]:
+def timestamps(column: pa.Array, utc_offset_minutes: int) -> tuple[Index, Bools]:
     """Microseconds since 1970 UTC of an Arrow timestamp column, and where there is none; what is finer is cut off."""
     zoned = column.type.tz is not None
     micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64()).fill_null(0)
@@ -273,7 +273,7 @@ def _timestamps(column: pa.Array, utc_offset_minutes: int) -> tuple[Index, Bools
     return times if zoned else times - utc_offset_minutes * 60_000_000, np.zeros(len(times), np.bool_)
 
 
-def _read_times(values: pa.StringArray, utc_offset_minutes: int) -> tuple[Index, Bools]:
+def read_times(values: pa.StringArray, utc_offset_minutes: int) -> tuple[Index, Bools]:
     """Microseconds since 1970 UTC of texts, and where they are no time."""
     times, bad = np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
     left = values.is_valid().to_numpy(zero_copy_only=False)

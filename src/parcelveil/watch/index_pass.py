@@ -1,0 +1,246 @@
+"""Work events by parcel, and which of them explain a look: the compiled half of :mod:`parcelveil.watch.work_index`.
+
+A row is five words, ``parcel, time, received, actor | place, ticket or route | kind``; four rows and a word that chains
+them make a block. A parcel's rows stand in the chain of one bucket, so that a look reads one head and a few blocks that lie
+together, whatever the number of parcels::
+
+    heads:   bucket -> newest block, -1 for none                  (int32)
+    blocks:  next block * 8 + rows in this one, then the rows     (int64, 21 words a block)
+    state:   blocks ever used, first free block, rows, repeated   (int64)
+
+Whatever has the same five words but a later ``received`` says nothing new: it is counted and not kept. In a second set of
+the same arrays routes stand in for parcels; its rows are ``route, time, received, actor | step, id``.
+
+All compiled functions that call one another stand in this file, because the machine code that is kept is stamped with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from parcelveil.seal.passes import compiled
+
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+I8 = npt.NDArray[np.int8]
+
+WORDS = 5
+ROWS = 4
+STRIDE = 1 + ROWS * WORDS
+#: Places in ``state``.
+USED, FREE, COUNT, REPEATED = range(4)
+#: Blocks of a chain in which a repeated row is looked for: a parcel with thousands of events must not cost their square.
+_LOOKED_THROUGH = 16
+
+#: Codes of RULE.whom and what else of the work steps is compiled in; :mod:`~parcelveil.watch.work_index` compares them.
+BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE = 1, 2, 3, 4
+CARRIED, RELEASED, ASSIGNED = 5, 10, 11
+#: Of the last word of a row: the step below, and one bit that the place is the outlet that the parcel goes to.
+ONWARD = 256
+#: Columns of the rules.
+WHOM, IS_ONWARD, LEVEL, BEFORE, AFTER, ROLE = range(6)
+_NOBODY = -1
+
+
+@compiled
+def bucket_of(parcel: np.int64, bits: int) -> np.uint64:
+    """The bucket of a parcel or route, of ``2 ** bits``. Parcels are keyed pseudonyms, so nobody can aim at one."""
+    return (np.uint64(parcel) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
+
+
+@compiled
+def _new_block(blocks: I64, state: I64, after: np.int64) -> Any:
+    """An empty block that continues with ``after``; -1 when there is no room."""
+    block = state[FREE]
+    if block >= 0:
+        state[FREE] = blocks[block * STRIDE] >> 3
+    else:
+        block = state[USED]
+        if (block + 1) * STRIDE > len(blocks):
+            return np.int64(-1)
+        state[USED] = block + 1
+    blocks[block * STRIDE] = after << 3
+    return block
+
+
+@compiled
+def insert(heads: I32, blocks: I64, state: I64, bits: int, rows: I64, first: int) -> int:
+    """Add ``rows[first:]``, ``(n, 5)``. Returns the row at which there was no more room, or ``n``."""
+    for row in range(first, len(rows)):
+        parcel = rows[row, 0]
+        bucket = bucket_of(parcel, bits)
+        block, looked, repeated = np.int64(heads[bucket]), 0, False
+        while block >= 0 and looked < _LOOKED_THROUGH and not repeated:
+            base = block * STRIDE
+            word = blocks[base]
+            for place in range(word & 7):
+                at = np.uint64(base + 1 + place * WORDS)
+                if (
+                    blocks[at] == parcel
+                    and blocks[at + np.uint64(1)] == rows[row, 1]
+                    and blocks[at + np.uint64(3)] == rows[row, 3]
+                    and blocks[at + np.uint64(4)] == rows[row, 4]
+                ):
+                    blocks[at + np.uint64(2)] = min(blocks[at + np.uint64(2)], rows[row, 2])
+                    repeated = True
+                    break
+            block = word >> 3
+            looked += 1
+        if repeated:
+            state[REPEATED] += 1
+            continue
+        block = np.int64(heads[bucket])
+        if block < 0 or blocks[block * STRIDE] & 7 == ROWS:
+            block = _new_block(blocks, state, block)
+            if block < 0:
+                return row
+            heads[bucket] = block
+        at = np.uint64(block * STRIDE + 1 + (blocks[block * STRIDE] & 7) * WORDS)
+        for word in range(WORDS):
+            blocks[at + np.uint64(word)] = rows[row, word]
+        blocks[block * STRIDE] += 1
+        state[COUNT] += 1
+    return len(rows)
+
+
+@compiled
+def rebuild(old: I32, new: I32, blocks: I64, state: I64, bits: int, floor: int, reach: I64) -> None:
+    """Move every chain of ``old`` to ``new`` (``2 ** bits`` buckets; the same array, or one twice as long) in place.
+
+    Rows that can explain nothing from ``floor`` on, ``time < floor - reach[step]``, are dropped. Where chains are split the
+    blocks must have room for one more a bucket.
+    """
+    same = len(old) == len(new)
+    rows = np.empty((64, WORDS), np.int64)
+    for bucket in range(len(old)):
+        block, count = np.int64(old[bucket]), 0
+        if same:
+            new[bucket] = -1
+        while block >= 0:
+            base = block * STRIDE
+            word = blocks[base]
+            for place in range(word & 7):
+                at = base + 1 + place * WORDS
+                if blocks[at + 1] < floor - reach[blocks[at + 4] & 255]:
+                    state[COUNT] -= 1
+                    continue
+                if count == len(rows):
+                    more = np.empty((2 * count, WORDS), np.int64)
+                    more[:count] = rows
+                    rows = more
+                for one in range(WORDS):
+                    rows[count, one] = blocks[at + one]
+                count += 1
+            blocks[base] = state[FREE] << 3
+            state[FREE] = block
+            block = word >> 3
+        for row in range(count):
+            target = bucket_of(rows[row, 0], bits)
+            block = np.int64(new[target])
+            if block < 0 or blocks[block * STRIDE] & 7 == ROWS:
+                block = _new_block(blocks, state, block)
+                new[target] = block
+            at = block * STRIDE + 1 + (blocks[block * STRIDE] & 7) * WORDS
+            for one in range(WORDS):
+                blocks[at + one] = rows[row, one]
+            blocks[block * STRIDE] += 1
+
+
+@compiled
+def holder(heads: I32, blocks: I64, bits: int, route: np.int64, time: np.int64, known: np.int64, held: int) -> np.int64:
+    """Who had ``route`` at ``time``, by what was received up to ``known``; -1 for nobody. An assignment lasts ``held``."""
+    best_time, best_step, best_id, best_word = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    block, none = np.int64(heads[bucket_of(route, bits)]), True
+    while block >= 0:
+        base = block * STRIDE
+        word = blocks[base]
+        for place in range(word & 7):
+            at = base + 1 + place * WORDS
+            moment = blocks[at + 1]
+            if blocks[at] != route or moment > time or moment < time - held or blocks[at + 2] > known:
+                continue
+            step, name, last = blocks[at + 3] & 255, blocks[at + 4], blocks[at + 3]
+            if not none and (moment, step, name, last) <= (best_time, best_step, best_id, best_word):
+                continue
+            none, best_time, best_step, best_id, best_word = False, moment, step, name, last
+        block = word >> 3
+    if none or best_step != ASSIGNED:
+        return np.int64(_NOBODY)
+    return best_word >> 32
+
+
+@compiled
+def explain(
+    heads: I32,
+    blocks: I64,
+    bits: int,
+    route_heads: I32,
+    route_blocks: I64,
+    route_bits: int,
+    held: int,
+    rules: I64,
+    starts: I64,
+    looks: I64,
+    time: I64,
+    known: I64,
+    actor: I32,
+    role: I32,
+    outlet: I32,
+    ticket: I32,
+    levels: I8,
+) -> None:
+    """Raise each of ``levels`` (0, 1 or 2; those below 0 stay) to what work received up to ``known`` explains.
+
+    ``looks``: the parcels. ``rules``: one row a rule, sorted by step; those of step ``s`` are ``starts[s]:starts[s + 1]``.
+    """
+    for row in range(len(looks)):
+        level = levels[row]
+        if level < 0 or level > 1:
+            continue
+        parcel, moment, limit, viewer = looks[row], time[row], known[row], np.int64(actor[row])
+        block = np.int64(heads[bucket_of(parcel, bits)])
+        while block >= 0 and level < 2:
+            base = np.uint64(block * STRIDE)
+            word = blocks[base]
+            for place in range(word & 7):
+                at = base + np.uint64(1 + place * WORDS)
+                if blocks[at] != parcel or blocks[at + np.uint64(2)] > limit:
+                    continue
+                after = moment - blocks[at + np.uint64(1)]
+                who, where = blocks[at + np.uint64(3)] >> 32, np.int64(np.int32(blocks[at + np.uint64(3)]))
+                kind, named = blocks[at + np.uint64(4)] & 0xFFFF, blocks[at + np.uint64(4)] >> 32
+                step, onward = kind & 255, kind >> 8
+                for rule in range(starts[step], starts[step + 1]):
+                    if rules[rule, LEVEL] <= level or after > rules[rule, AFTER] or after < -rules[rule, BEFORE]:
+                        continue
+                    if rules[rule, IS_ONWARD] != onward:
+                        continue
+                    whom = rules[rule, WHOM]
+                    fits: Any = False
+                    if whom == BY_ACTOR:
+                        if step == CARRIED and who == _NOBODY and named >= 0:
+                            who = holder(
+                                route_heads,
+                                route_blocks,
+                                route_bits,
+                                named,
+                                blocks[at + np.uint64(1)],
+                                limit,
+                                held,
+                            )
+                            named = np.int64(-1)  # asked once
+                        fits = who == viewer and viewer >= 0
+                    elif whom == BY_OUTLET:
+                        fits = where == outlet[row] and where >= 0
+                    elif who != _NOBODY and who != viewer:  # noqa: PLR1714 - a set is no compiled code; a ticket explains nothing to who opened it
+                        if whom == BY_TICKET:
+                            fits = named == ticket[row] and named >= 0
+                        else:
+                            fits = rules[rule, ROLE] == role[row]
+                    if fits:
+                        level = np.int8(rules[rule, LEVEL])
+            block = word >> 3
+        levels[row] = level

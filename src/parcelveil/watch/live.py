@@ -1,0 +1,329 @@
+"""What is said while the day runs: bulk, enumeration, new devices, refused looks, exports, decoys.
+
+::
+
+    live = Live(day, limits, usual.fixed(), decoys)
+    signals = live.take(rows)                     # rows that want a reason, as they come; a part, or the whole day
+    live.end(actors)                              # the day's statistics, for the thresholds of days to come
+
+Counts are those of :class:`~parcelveil.watch.running.Running`. A count ``c`` is measured against the account's usual ``u`` on
+the scale of square roots, ``2 (sqrt(c + 3/8) - sqrt(u + 3/8))`` (Anscombe 1948), where counts of any size vary alike; the threshold
+is one on that scale, from the weeks before. It is fixed when the day begins, and so the moment of crossing does not
+depend on how the stream was cut.
+
+**An outage is not a raid.** When scans do not come in, all people of an outlet seem to look without a reason; on a promotion
+day the whole carrier does so thrice as often. The usual of ``bulk`` is therefore raised by what the *others* of the outlet, and of the
+carrier, have at that very moment beyond their usual whole day. A raid by one account does not raise it, for his own
+looks are left out.
+
+Before anything is known of a carrier only :data:`HARD` limits count, which no work comes near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from parcelveil.watch.baseline import Codes
+from parcelveil.watch.quantiles import Floats
+from parcelveil.watch.running import Kind, Running, pairs
+from parcelveil.watch.signals import Signal
+
+I64 = npt.NDArray[np.int64]
+
+#: Statistics as ``kind.count``: the detector that speaks, its share of the budget, the least count that it ever calls anybody for,
+#: and the limit before anything is known.
+_COUNTS: dict[str, tuple[str, float, float, float]] = {
+    "actor.unexplained": ("bulk", 0.07, 15, 400),
+    "actor.steps": ("enumeration", 0.05, 8, 60),
+    "actor.block": ("block", 0.04, 10, 100),
+    "actor.failed": ("failed", 0.03, 10, 200),
+    "actor.exported": ("export", 0.04, 100, 20_000),
+    "actor.device": ("device", 0.06, 4, 100),
+    "device.steps": ("enumeration", 0.015, 10, 60),
+    "device.block": ("block", 0.015, 15, 100),
+    "network.steps": ("enumeration", 0.015, 15, 200),
+    "network.block": ("block", 0.015, 20, 400),
+}
+LIVE: dict[str, float] = {name: share for name, (_, share, _, _) in _COUNTS.items()}
+HARD: dict[str, float] = {name: hard for name, (_, _, _, hard) in _COUNTS.items()}
+_KINDS: tuple[Kind, ...] = ("actor", "device", "network")
+_BULK = "actor.unexplained"
+#: Days that the usual of a role or kind stands for, beside an account's own; and after how many its past counts half.
+_PRIOR, _HALF_LIFE = 5.0, 14
+_FADE = 0.5 ** (1 / _HALF_LIFE)
+#: Parcels that an outlet may have more than usual before that says anything.
+_SLACK = 3.0
+#: Of what happened on a device or network, who did so much of it is named beside it.
+_PART, _AT_LEAST = 0.2, 3
+_MOST_ROWS = 200
+
+
+class Fixed(NamedTuple):
+    """What is usual, as it stands when a day begins."""
+
+    usual: Mapping[str, Floats]  # by statistic, one of each code
+    outlet: Floats  # unexplained parcels of a day, of each outlet's code
+    everywhere: float
+    outlet_of: Codes  # of each account, on its last day
+    devices: I64  # known pairs of account and device
+
+
+class Usual:
+    """Counts of usual days. Values enter capped, and fade with a half-life of two weeks."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Floats] = {}
+        self._days: dict[str, Floats] = {}
+        self._outlet = np.zeros(0)
+        self._outlet_days = np.zeros(0)
+        self._everywhere = self._all_days = 0.0
+        self._outlet_of = np.full(0, -1, np.int32)
+        self._devices = np.zeros(0, np.int64)
+
+    def fixed(self) -> Fixed:
+        """A picture of what is usual now."""
+        usual = {}
+        for name, sums in self._sums.items():
+            days = self._days[name]
+            mean = float(sums.sum() / max(days.sum(), 1.0))
+            usual[name] = (sums + _PRIOR * mean) / (days + _PRIOR)
+        outlet = (self._outlet + 1) / (self._outlet_days + 1)
+        everywhere = self._everywhere / max(self._all_days, 1e-9)
+        return Fixed(usual, outlet, everywhere, self._outlet_of.copy(), self._devices)
+
+    def learn(self, live: Live, volume: pa.Table, rows: pa.Table) -> None:
+        """Take in a settled day."""
+        actors, outlets = volume["actor"].to_numpy(), volume["outlet"].to_numpy()
+        for name in LIVE:
+            keys, counts = live.counts(name)
+            if name.startswith("actor."):
+                keys, counts = actors, _at(keys, counts, actors)
+            self._learn(name, keys, counts, live.usual(name, keys))
+        self._outlet_of = _set(self._outlet_of, actors, outlets, -1)
+        strangers = _at(*live.counts(_BULK), actors)
+        there = outlets >= 0
+        totals = np.bincount(outlets[there], weights=strangers[there]) if there.any() else np.zeros(0)
+        size = max(len(totals), len(self._outlet))
+        totals, self._outlet, self._outlet_days = (
+            np.pad(array, (0, size - len(array))) for array in (totals, self._outlet, self._outlet_days)
+        )
+        known = (self._outlet + 1) / (self._outlet_days + 1)
+        self._outlet = self._outlet * _FADE + np.minimum(totals, 3 * known + 10)
+        self._outlet_days = self._outlet_days * _FADE + 1
+        self._everywhere = self._everywhere * _FADE + float(strangers.sum())
+        self._all_days = self._all_days * _FADE + 1
+        device = rows["device"].to_numpy()
+        seen = pairs(rows["actor"].to_numpy(), device)[device >= 0]
+        self._devices = np.union1d(self._devices, seen)
+
+    def _learn(self, name: str, keys: npt.NDArray[np.integer], counts: Floats, usual: Floats) -> None:
+        size = int(keys.max(initial=-1)) + 1
+        sums, days = self._sums.get(name, np.zeros(0)), self._days.get(name, np.zeros(0))
+        if size > len(sums):
+            more = max(size, 2 * len(sums)) - len(sums)
+            sums, days = np.pad(sums, (0, more)), np.pad(days, (0, more))
+        sums, days = sums * _FADE, days * _FADE
+        sums[keys] += np.minimum(counts, usual + 3 * np.sqrt(usual) + 3)
+        days[keys] += 1
+        self._sums[name], self._days[name] = sums, days
+
+
+class Live:
+    """One day as it runs. ``limits``: of each statistic one number a code, on the scale of square roots; empty: none yet."""
+
+    def __init__(
+        self, day: int, limits: Mapping[str, Floats], fixed: Fixed, decoys: set[int], offset_minutes: int = 480
+    ) -> None:
+        self.day, self._limits, self._fixed, self._decoys = day, limits, fixed, decoys
+        self._running = {
+            kind: Running(day, fixed.devices, key=kind, offset_minutes=offset_minutes) for kind in _KINDS
+        }
+        self._rows: list[pa.Table] = []
+        self._said: set[tuple[str, int]] = set()
+
+    def take(self, rows: pa.Table) -> list[Signal]:
+        """Count these rows, and say what they show for the first time today."""
+        if not rows.num_rows:
+            return []
+        self._rows.append(rows.select(_KEPT))
+        signals = self._hits(rows)
+        for kind, running in self._running.items():
+            running.feed(rows)
+            wanted = {}
+            for name in LIVE:
+                if name.startswith(kind + "."):
+                    wanted[name.removeprefix(kind + ".")] = lambda keys, name=name: self.count_limit(name, keys)
+            crossed = running.crossings(wanted, fresh=True)
+            for key, count, time, row, value in zip(*(crossed[c].to_pylist() for c in crossed.column_names), strict=True):
+                if f"{kind}.{count}" != _BULK:
+                    signals += self._crossed(f"{kind}.{count}", key, time, row, value)
+        return signals + self._bulk()
+
+    def end(self, actors: Codes) -> dict[str, tuple[npt.NDArray[np.integer], Floats]]:
+        """By statistic, keys and values on the scale of square roots: of accounts all ``actors``, of others those seen."""
+        made: dict[str, tuple[npt.NDArray[np.integer], Floats]] = {}
+        for name in LIVE:
+            keys, counts = self.counts(name)
+            usual = self.usual(name, actors if name.startswith("actor.") else keys)
+            if name.startswith("actor."):
+                keys, counts = actors, _at(keys, counts, actors)
+            if name == _BULK:
+                usual = usual * self._surges(actors, counts)
+            made[name] = keys, _scale(counts) - _scale(usual)
+        return made
+
+    def counts(self, name: str) -> tuple[I64, Floats]:
+        """Keys that have any of a count, ascending, and how many."""
+        kind, count = name.split(".")
+        keys, counts = self._running[kind].finals()[count]  # type: ignore[index]
+        return keys, counts.astype(np.float64)
+
+    def usual(self, name: str, keys: npt.NDArray[np.integer]) -> Floats:
+        """What is usual of each key; of one that is new, what is usual of all."""
+        known = self._fixed.usual.get(name, np.zeros(0))
+        return _get(known, keys, float(known.mean()) if len(known) else 0.0)
+
+    def count_limit(self, name: str, keys: npt.NDArray[np.integer], surge: Floats | float = 1.0) -> Floats:
+        """The count above which a key is told of."""
+        limits = self._limits.get(name, np.zeros(0))
+        if not len(limits):
+            return np.full(len(keys), HARD[name])
+        finite = limits[np.isfinite(limits)]
+        limit = _get(limits, keys, float(finite.max()) if len(finite) else np.inf)
+        usual = self.usual(name, keys) * surge
+        counts = (np.maximum(limit, 0.0) / 2 + np.sqrt(usual + 0.375)) ** 2 - 0.375
+        return np.minimum(np.maximum(counts, _COUNTS[name][2]), np.maximum(HARD[name], 2 * usual))
+
+    # -- bulk: the only one whose usual depends on the moment ---------------------------------------------------------
+
+    def _bulk(self) -> list[Signal]:
+        keys, counts = self.counts(_BULK)
+        candidates = keys[counts > self.count_limit(_BULK, keys)]
+        candidates = np.array([key for key in candidates.tolist() if (_BULK, key) not in self._said], np.int64)
+        if not len(candidates):
+            return []
+        key, row, time = self._strangers()
+        outlet = _get(self._fixed.outlet_of, key, -1)
+        signals: list[Signal] = []
+        for one in candidates.tolist():
+            mine = np.flatnonzero(key == one)
+            own = np.arange(1, len(mine) + 1)
+            home = int(_get(self._fixed.outlet_of, np.array([one]), -1)[0])
+            beside = np.flatnonzero(outlet == home) if home >= 0 else np.zeros(0, np.int64)
+            others = np.searchsorted(beside, mine, side="right") - own if home >= 0 else np.zeros(len(mine))
+            surge = self._surge(np.full(len(mine), one), home, others, mine + 1 - own)
+            over = own > self.count_limit(_BULK, np.full(len(mine), one), surge)
+            if over.any():
+                at = int(np.argmax(over))
+                signals += self._crossed(_BULK, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
+        return signals
+
+    def _surge(self, keys: I64, outlet: int, beside: npt.NDArray[np.generic], everywhere: npt.NDArray[np.generic]) -> Floats:
+        """How much more than in a usual whole day the others at the outlet, and of the carrier, have by now."""
+        own = self.usual(_BULK, keys)
+        total = float(_get(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
+        at_home = beside / (np.maximum(total - own, 0.0) + _SLACK)
+        overall = everywhere / (self._fixed.everywhere + 10 * _SLACK)
+        return np.maximum(1.0, np.maximum(at_home, overall))
+
+    def _surges(self, actors: Codes, counts: Floats) -> Floats:
+        """The factor of each account at the end of the day."""
+        outlets = _get(self._fixed.outlet_of, actors, -1)
+        there = outlets >= 0
+        totals = np.bincount(outlets[there], weights=counts[there]) if there.any() else np.zeros(1)
+        others = np.where(there, totals[np.maximum(outlets, 0)] - counts, 0.0)
+        own = self.usual(_BULK, actors)
+        usual = np.where(there, _get(self._fixed.outlet, np.maximum(outlets, 0), 0.0), 0.0)
+        at_home = others / (np.maximum(usual - own, 0.0) + _SLACK)
+        overall = (counts.sum() - counts) / (self._fixed.everywhere + 10 * _SLACK)
+        return np.maximum(1.0, np.maximum(at_home, overall))
+
+    def _strangers(self) -> tuple[I64, I64, I64]:
+        """Account, id and receipt of each look at a parcel that the account had not seen today, at level 0."""
+        table = self._table()
+        level, waybill = table["provisional"].to_numpy(), table["waybill"].to_numpy()
+        at = np.flatnonzero((level == 0) & (waybill != 0))
+        actor, waybill = table["actor"].to_numpy()[at].astype(np.int64), waybill[at]
+        order = np.lexsort((waybill, actor))
+        first = np.ones(len(at), np.bool_)
+        first[1:] = (actor[order][1:] != actor[order][:-1]) | (waybill[order][1:] != waybill[order][:-1])
+        at, actor = at[np.sort(order[first])], actor[np.sort(order[first])]  # lexsort is stable: the first stays first
+        return actor, table["id"].to_numpy()[at], table["received"].to_numpy()[at]
+
+    # -- signals ------------------------------------------------------------------------------------------------------
+
+    def _hits(self, rows: pa.Table) -> list[Signal]:
+        """Looks at decoys: one is enough, and no work leads there."""
+        if not self._decoys:
+            return []
+        at = np.flatnonzero(np.isin(rows["waybill"].to_numpy(), np.fromiter(self._decoys, np.int64)))
+        signals = []
+        for actor, time, row in zip(*(rows[c].to_numpy()[at].tolist() for c in ("actor", "received", "id")), strict=True):
+            if ("decoy", actor) not in self._said:
+                self._said.add(("decoy", actor))
+                ids = np.array([row], np.int64)
+                signals.append(Signal("actor", actor, "decoy", time, self.day, 1.0, 0.0, 0.0, 0.0, ids))
+        return signals
+
+    def _crossed(self, name: str, key: int, time: int, row: int, value: float) -> list[Signal]:
+        if (name, key) in self._said:
+            return []
+        self._said.add((name, key))
+        kind, detector = name.split(".")[0], _COUNTS[name][0]
+        table = self._table()
+        received, ids = table["received"].to_numpy(), table["id"].to_numpy()
+        until = (received < time) | ((received == time) & (ids <= row))
+        mine = until & (table[kind].to_numpy() == key)
+        codes = np.array([key])
+        expected, limit = float(self.usual(name, codes)[0]), float(self.count_limit(name, codes)[0])
+        signals = [Signal(kind, key, detector, time, self.day, value, expected, 1.0, limit, ids[mine][-_MOST_ROWS:])]
+        if kind != "actor":  # who did much of it is named too
+            actors, counts = np.unique(table["actor"].to_numpy()[mine], return_counts=True)
+            for actor in actors[counts >= max(_AT_LEAST, _PART * counts.sum())].tolist():
+                rows = ids[mine & (table["actor"].to_numpy() == actor)][-_MOST_ROWS:]
+                signals.append(Signal("actor", actor, detector, time, self.day, value, expected, 1.0, limit, rows))
+        return signals
+
+    def _table(self) -> pa.Table:
+        if len(self._rows) > 1:
+            self._rows = [pa.concat_tables(self._rows).combine_chunks()]
+        return self._rows[0]
+
+
+_KEPT = ["id", "received", "actor", "device", "network", "waybill", "provisional"]
+
+
+def _scale(counts: Floats) -> Floats:
+    result: Floats = 2 * np.sqrt(np.maximum(counts, 0.0) + 0.375)
+    return result
+
+
+def _get(values: npt.NDArray[np.generic], keys: npt.NDArray[np.integer], default: float) -> npt.NDArray:  # type: ignore[type-arg]
+    """``values[keys]``, and ``default`` for keys beyond them."""
+    result = np.full(len(keys), default, values.dtype)
+    inside = (keys >= 0) & (keys < len(values))
+    result[inside] = values[keys[inside]]
+    return result
+
+
+def _set(values: Codes, keys: Codes, to: Codes, default: int) -> Codes:
+    size = int(keys.max(initial=-1)) + 1
+    if size > len(values):
+        values = np.pad(values, (0, max(size, 2 * len(values)) - len(values)), constant_values=default)
+    values[keys] = to
+    return values
+
+
+def _at(keys: npt.NDArray[np.integer], counts: Floats, wanted: npt.NDArray[np.integer]) -> Floats:
+    """The counts of ``wanted`` keys (both ascending), 0 for those that have none."""
+    result = np.zeros(len(wanted))
+    at = np.searchsorted(wanted, keys)
+    there = at < len(wanted)
+    there[there] = wanted[at[there]] == keys[there]
+    result[at[there]] = counts[there]
+    return result

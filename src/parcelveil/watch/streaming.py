@@ -1,0 +1,267 @@
+"""The same rows as :mod:`~parcelveil.watch.batch` makes, event by event.
+
+::
+
+    stream = Stream(rules, offset_minutes=480)
+    made = stream.feed(coded_accesses, coded_works)   # a second or an hour of them, in about the order of receipt
+    made.open                                         # looks that want a reason now: NEW_ROWS, by (received, id)
+    made.days                                         # DayRows of the days that are settled with this
+    stream.flush()                                    # at the end: what was held back
+
+**Order.** Rows are held back until the *watermark* has passed them: the latest receipt seen, less ``disorder_us``. Then they
+are taken by ``(received, id)``, so that any division into micro-batches and any disorder within that time gives the same
+rows, bit for bit. A row that comes later still counts as received at the watermark, and is counted in ``late``. A look
+whose id was there within two days before is a repetition: left out, and counted in ``duplicates``.
+
+**Levels.** A look's provisional level is known as soon as the watermark has passed it. A day is settled when the watermark
+has passed its end by :data:`~parcelveil.watch.coded.GRACE`; a settled level is never below the provisional one.
+
+**Time comes from the rows alone.** Where nothing comes, nothing is settled: a day without rows after it stays open until
+:meth:`Stream.advance` says that the sources have nothing earlier, or :meth:`Stream.flush`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from parcelveil.errors import InputError, UsageError
+from parcelveil.watch import streaming_pass as passes
+from parcelveil.watch.coded import ACTIONS, AHEAD, CODED_ACCESS, CODED_WORK, DAY, GRACE, HOUR, OUTCOMES
+from parcelveil.watch.daily import OPEN_ROWS, VOLUME, DayRows, day_of
+from parcelveil.watch.waiting import Columns, Waiting, joined, ordered
+from parcelveil.watch.work_index import WorkIndex
+
+I64 = npt.NDArray[np.int64]
+I8 = npt.NDArray[np.int8]
+
+#: Rows that want a reason now: as :data:`~parcelveil.watch.daily.OPEN_ROWS`, before their day is settled.
+NEW_ROWS = pa.schema([*CODED_ACCESS, ("provisional", pa.int8())])
+#: An id that comes again so much later is another event's.
+REPEATED_WITHIN = 2 * DAY
+_EARLIEST, _LATEST = np.iinfo(np.int64).min // 4, np.iinfo(np.int64).max // 4
+_MINUTE = 60_000_000
+
+_COMPILED = (OUTCOMES.index("ok"), ACTIONS.index("search"), ACTIONS.index("export"))
+if _COMPILED != (passes.OK, passes.SEARCH, passes.EXPORT):
+    raise ImportError("streaming_pass and coded number actions or outcomes differently")
+
+
+class Made(NamedTuple):
+    """What one step gave: ``open`` of :data:`NEW_ROWS`, and the days that are settled, in order."""
+
+    open: pa.Table
+    days: list[DayRows]
+
+
+class _Day:
+    """Sums and open rows of a day that is not settled."""
+
+    def __init__(self) -> None:
+        self.sums = np.zeros((0, passes.SUMS), np.int64)
+        self.open: list[Columns] = []
+
+    def grow(self, accounts: int) -> None:
+        if accounts > len(self.sums):
+            self.sums = np.pad(self.sums, ((0, max(accounts, 2 * len(self.sums)) - len(self.sums)), (0, 0)))
+
+
+class _Seen:
+    """Ids of the looks of the last two days."""
+
+    def __init__(self) -> None:
+        self._salt = np.uint64(secrets.randbits(64))
+        self._taken = 0
+        self._new_table(1 << 12)
+
+    def first(self, ids: I64, received: I64) -> npt.NDArray[np.bool_]:
+        """Which rows are no repetition."""
+        if 2 * (self._taken + len(ids)) >= len(self._ids):
+            self._make_room(len(ids), int(received[0]))
+        kept, taken = passes.first_seen(ids, received, self._ids, self._received, self._salt, REPEATED_WITHIN)
+        self._taken += taken
+        return kept
+
+    def _make_room(self, rows: int, now: int) -> None:
+        ids, received = self._ids, self._received
+        young = received >= now - REPEATED_WITHIN
+        count, size = int(young.sum()), len(ids)
+        while size < 4 * (count + rows):
+            size *= 2
+        self._new_table(size)
+        _, self._taken = passes.first_seen(ids[young], received[young], self._ids, self._received, self._salt, 0)
+
+    def _new_table(self, size: int) -> None:
+        self._ids = np.zeros(size, np.int64)
+        self._received = np.full(size, passes.FREE, np.int64)
+
+
+class Stream:
+    """See the module.
+
+    ``rules``: of schema :data:`~parcelveil.watch.explaining.RULE`, or what gives them: it is asked again at every step,
+    because the roles that rules name get their codes as they appear. ``disorder_us``: microseconds by which rows may come
+    later than others that were received after them. Counts: ``late``, ``duplicates`` (looks), ``looks``, ``works``.
+    """
+
+    def __init__(
+        self,
+        rules: pa.Table | Callable[[], pa.Table],
+        offset_minutes: int = 480,
+        disorder_us: int = 5 * _MINUTE,
+    ) -> None:
+        self._rules = rules if callable(rules) else None
+        self.index = WorkIndex(rules() if callable(rules) else rules)
+        self._offset, self._disorder = offset_minutes, disorder_us
+        self._looks, self._works = Waiting(), Waiting()
+        self._seen = _Seen()
+        self._days: dict[int, _Day] = {}
+        self._settled_until = _EARLIEST
+        self.watermark = _EARLIEST  # what was received before it has been taken; microseconds
+        self.late = self.duplicates = self.looks = self.works = 0
+
+    def feed(self, accesses: pa.Table | None = None, works: pa.Table | None = None) -> Made:
+        """Take micro-batches of CODED_ACCESS and CODED_WORK, either of them or both. Raises InputError for other columns."""
+        if self.watermark >= _LATEST:
+            raise UsageError("the stream was flushed: begin a new one")
+        watermark = self.watermark
+        if works is not None and works.num_rows:
+            columns = self._on_time(as_columns(works, CODED_WORK))
+            self.works += works.num_rows
+            watermark = max(watermark, self._works.add(columns) - self._disorder)
+        if accesses is not None and accesses.num_rows:
+            columns = self._on_time(as_columns(accesses, CODED_ACCESS))
+            self.looks += accesses.num_rows
+            if columns["actor"].min() < -passes.SHIFT:
+                raise InputError("the accesses have accounts that no coder gives")
+            time, received = columns["time"], columns["received"]
+            off = (time < received - GRACE) | (time > received + AHEAD)
+            if off.any():  # only what came too late: other clocks were set right when the rows were coded
+                columns["time"] = np.where(off, received, time)
+            watermark = max(watermark, self._looks.add(columns) - self._disorder)
+        return self.advance(watermark)
+
+    def advance(self, watermark: int) -> Made:
+        """Take all that was received before ``watermark``: the sources have nothing earlier any more."""
+        self.watermark = max(self.watermark, watermark)
+        if self._rules is not None:
+            self.index.rules = self._rules()
+        works = self._works.before(self.watermark)
+        if works is not None:
+            self.index.add(works)
+        looks = self._looks.before(self.watermark)
+        return Made(_table(self._taken(looks), NEW_ROWS), self._settle())
+
+    def flush(self) -> Made:
+        """Take all rows and settle all days. Nothing can be fed afterwards."""
+        return self.advance(_LATEST)
+
+    def _on_time(self, columns: Columns) -> Columns:
+        """Rows that come after the watermark has passed them count as received at it."""
+        late = columns["received"] < self.watermark
+        if late.any():
+            self.late += int(late.sum())
+            columns["received"] = np.where(late, np.int64(self.watermark), columns["received"])
+        return columns
+
+    def _taken(self, looks: Columns | None) -> list[Columns]:
+        """The open ones of ``looks``, in order, with their provisional level; sums of days are added to."""
+        if looks is None:
+            return []
+        looks = ordered(looks)
+        first = self._seen.first(looks["id"], looks["received"])
+        if not first.all():
+            self.duplicates += int(len(first) - first.sum())
+            looks = {name: column[first] for name, column in looks.items()}
+        if not first.any():
+            return []
+        ok = looks["outcome"] == passes.OK
+        levels = np.where(ok & (looks["waybill"] != 0), np.int8(0), np.int8(-1))
+        self.index.explain(looks, looks["received"], levels)
+        looks["provisional"] = levels
+        wanting = (levels < 2) | ~ok | (looks["action"] == passes.EXPORT)
+        days = day_of(looks["time"], self._offset)
+        accounts = int(looks["actor"].max()) + passes.SHIFT + 1
+        for number in np.unique(days).tolist():
+            day = self._days.setdefault(number, _Day())
+            day.grow(accounts)
+            of_day = days == number
+            names = ("actor", "role", "outlet", "time", "action", "outcome", "records", "provisional")
+            columns = (looks[name] for name in names)
+            passes.tally(day.sums, np.flatnonzero(of_day), self._start(number), *columns)
+            rows = np.flatnonzero(of_day & wanting)
+            day.open.append({name: column[rows] for name, column in looks.items()})
+        return [{name: column[wanting] for name, column in looks.items()}]
+
+    def _settle(self) -> list[DayRows]:
+        """The days that ended long enough before the watermark; work that explains nothing any more is forgotten."""
+        until = int(day_of(np.array([self.watermark - GRACE]), self._offset)[0])  # the first day that is not settled
+        done = [self._settled(number, self._days.pop(number)) for number in sorted(self._days) if number < until]
+        if until > self._settled_until and self.watermark < _LATEST:
+            self._settled_until = until
+            self.index.prune(self._start(until))
+        return done
+
+    def _settled(self, number: int, day: _Day) -> DayRows:
+        rows = joined(day.open)
+        settled = rows["provisional"].copy()
+        known = np.full(len(settled), self._start(number + 1) + GRACE - 1, np.int64)
+        self.index.explain(rows, known, settled)
+        rows["settled"] = settled
+        seen = np.flatnonzero(day.sums[:, passes.SEEN])
+        sums = day.sums[seen]
+        counted = (rows["outcome"] == passes.OK) & (rows["action"] != passes.EXPORT)
+        place = np.searchsorted(seen, rows["actor"] + passes.SHIFT)
+
+        def at(level: int, also: npt.NDArray[np.bool_]) -> I64:
+            return np.bincount(place[counted & also & (settled == level)], minlength=len(seen)).astype(np.int64)
+
+        risen = rows["provisional"] != settled
+        hours = np.unpackbits(sums[:, passes.HOURS].astype("<u4").view(np.uint8).reshape(-1, 4), axis=1).sum(axis=1)
+        every = np.ones(len(settled), np.bool_)
+        volume: Columns = {
+            "actor": seen - passes.SHIFT,
+            "role": sums[:, passes.ROLE_OF],
+            "outlet": sums[:, passes.OUTLET_OF],
+            "looks": sums[:, passes.LOOKS],
+            "direct": sums[:, passes.DIRECT] + at(2, risen),
+            "grouped": at(1, every),
+            "none": at(0, every),
+            "searches": sums[:, passes.SEARCHES],
+            "failed": sums[:, passes.FAILED],
+            "exported": sums[:, passes.EXPORTED],
+            "hours": hours,
+            "first": sums[:, passes.FIRST],
+            "last": sums[:, passes.LAST],
+        }
+        return DayRows(number, _table([volume], VOLUME), _table([rows], OPEN_ROWS))
+
+    def _start(self, day: int) -> int:
+        """When a local day begins."""
+        return day * 24 * HOUR - self._offset * _MINUTE
+
+
+def as_columns(table: pa.Table, schema: pa.Schema) -> Columns:
+    """The columns of ``schema`` as arrays. Raises InputError when ``table`` has others or is null anywhere."""
+    made: Columns = {}
+    for field in schema:
+        place = table.schema.get_field_index(field.name)
+        if place < 0 or table.schema.field(place).type != field.type or table.column(place).null_count:
+            raise InputError("the events have no column {name} of type {kind}", name=field.name, kind=str(field.type))
+        column = table.column(place)
+        made[field.name] = (column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()).to_numpy(
+            zero_copy_only=False
+        )
+    return made
+
+
+def _table(parts: list[Columns], schema: pa.Schema) -> pa.Table:
+    if not parts:
+        return schema.empty_table()
+    columns = joined(parts)
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
