@@ -468,6 +468,9 @@ class Sql(Protocol):
     def load(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Make the table ``name`` anew out of ``rows``, integers only."""
 
+    def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Add ``rows`` to the table ``name``, which is made if there is none."""
+
     def union(self, name: str, tables: Sequence[str]) -> None:
         """Make the view ``name`` anew: all rows of ``tables``, one or more with the same columns."""
 
@@ -478,7 +481,7 @@ class Sql(Protocol):
         """Run the statements of ``text``. It may name fewer parameters than there are."""
 
     def query(self, text: str, **params: int) -> pa.Table:
-        """The rows of one SELECT, in its order. Columns are integers, their widths those of the database."""
+        """The rows of one SELECT, in its order. Columns are integers of whatever width the database gives them."""
 
     def close(self) -> None:
         """Drop everything."""

@@ -33,8 +33,17 @@ SPOKEN = sorted(
         PACKAGE / "adapt" / "virtual_simulator.py",
         *(PACKAGE / "label").glob("*.py"),
         *(PACKAGE / "scan").rglob("*.py"),
+        *(PACKAGE / "simulate" / "attack").glob("*.py"),
+        *(PACKAGE / "simulate" / "carrier").glob("*.py"),
+        PACKAGE / "cli" / "simulate_carrier.py",
         *(PACKAGE / "adapt").glob("tables*.py"),
         PACKAGE / "adapt" / "table_uri.py",
+        *(PACKAGE / "watch").glob("*.py"),
+        PACKAGE / "adapt" / "webhook.py",
+        *(PACKAGE / "adapt").glob("event_*.py"),
+        *(PACKAGE / "adapt").glob("sql_*.py"),
+        *(PACKAGE / "cli").glob("watch*.py"),
+        PACKAGE / "cli" / "decoy.py",
         *(PACKAGE / "cli").glob("scan*.py"),
         *(
             PACKAGE / "cli" / f"{name}.py"

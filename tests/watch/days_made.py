@@ -24,7 +24,9 @@ class Made:
         self.parcels = 1
         self.ids = 1
 
-    def day(self, day: int, more: dict[int, int] | None = None, *, volume: float = 60, lost: tuple[int, ...] = ()) -> DayRows:
+    def day(
+        self, day: int, more: dict[int, int] | None = None, *, volume: float = 60, lost: tuple[int, ...] = ()
+    ) -> DayRows:
         """A day; ``more``: looks without work that accounts have besides; ``lost``: outlets whose scans did not come."""
         looks = self.rng.poisson(volume, len(self.actors))
         none = np.minimum(self.rng.poisson(self.rate * looks), looks)

@@ -107,7 +107,9 @@ def test_an_account_is_known_after_a_week_of_work() -> None:
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
     carrier = Carrier()
     baseline = taught(carrier, 10)
-    baseline.score(400, carrier.actors[:3], carrier.roles[:3], carrier.outlets[:3], np.zeros(3, np.int64), np.ones(3, int))
+    baseline.score(
+        400, carrier.actors[:3], carrier.roles[:3], carrier.outlets[:3], np.zeros(3, np.int64), np.ones(3, int)
+    )
     assert baseline._count.max() == pytest.approx(0, abs=1e-9)
     assert not baseline._worked.any()
 

@@ -51,7 +51,9 @@ def test_subjects_are_apart() -> None:
     assert len(cases) == 3 and all(case.first for case in cases)
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["slow", "bulk", "volume"]), st.integers(1, 3))), st.data())
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["slow", "bulk", "volume"]), st.integers(1, 3))), st.data()
+)
 def test_cases_do_not_depend_on_how_signals_come(rows: list[tuple[int, str, int]], data: st.DataObject) -> None:
     signals = [signal(at * DAY, name, subject) for at, name, subject in sorted(rows)]
     whole = list(Docket().take(data.draw(st.permutations(signals))))

@@ -303,3 +303,16 @@ def test_the_register_by_account_code() -> None:
     more = register.sized(5)
     assert more.known.tolist() == [False, True, True, False, False]
     assert (more.outlet[4], more.leaves_at[4], more.shift_end.dtype) == (-1, NEVER, np.int16)
+
+
+def test_decoys_are_known_by_their_numbers_and_kept_by_their_pseudonyms() -> None:
+    def decoy(numbers: pa.Array) -> Any:
+        return np.array([number == "YT2" for number in numbers.to_pylist()])
+
+    coder = Coder(KEY, decoy=decoy)
+    batch = accesses({"waybill_no": "YT1"}, {"waybill_no": "YT2"}, {"waybill_no": None})
+    coder.works(works({"waybill_no": "YT2"}))
+    assert coder.decoys == set()
+    coder.accesses(batch)
+    coder.accesses(encoded(batch))
+    assert coder.decoys == {plain_pseudonym("YT2")}

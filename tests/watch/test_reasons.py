@@ -86,8 +86,8 @@ def test_hours_are_told_when_they_are_few_over_midnight_too() -> None:
 
 def test_a_row_names_the_work_or_what_fails() -> None:
     row = Row(NOON, "0" * 16, 0, "reveal", step="arrived", step_time=NOON - DAY, why="other-outlet")
-    assert row_words(row) == "arrival scan at another outlet, at 2026-11-22 12:00"
-    assert row_words(row, "zh") == "到件 在其他网点：2026-11-22 12:00"
+    assert row_words(row) == "arrival scan at another outlet, 2026-11-22 12:00"
+    assert row_words(row, "zh") == "到件在其他网点，2026-11-22 12:00"
     explained = Row(NOON, "0" * 16, 2, "reveal", step="out_for_delivery", step_time=NOON)
     assert row_words(explained) == "delivery run, 2026-11-23 12:00"
     assert row_words(Row(NOON, "", -1, "export")) == "-"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watch import running_reference as reference
-from watch import stream_worlds as worlds
 
 from parcelveil.errors import InputError
 from parcelveil.watch.coded import HOUR
 from parcelveil.watch.running import NAMES, Kind, Running, pairs
 from parcelveil.watch.streaming import NEW_ROWS
+from watch import running_reference as reference
+from watch import stream_worlds as worlds
 
 OFFSET = 480
 DAY = (worlds.START + OFFSET * 60_000_000) // (24 * HOUR)
@@ -51,7 +53,7 @@ def test_a_day_in_any_pieces_counts_what_the_reference_counts(
     limits = {name: (lambda key: key % 5 + limit) for name in NAMES}
     fresh = []
     bounds = sorted({0, len(rows), *cuts})
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         running.feed(table(rows[start:end]))
         fresh += running.crossings(limits, fresh=True).to_pylist()
     made = reference.counted(rows, DAY, known, kind, OFFSET)
@@ -66,13 +68,23 @@ def test_a_day_in_any_pieces_counts_what_the_reference_counts(
 
 
 LOOK = open_rows(np.random.default_rng(0), 1)[0] | {
-    **{"time": worlds.START, "received": worlds.START, "actor": 1, "device": 1, "action": 0, "outcome": 0},
-    **{"provisional": 0, "serial": -1, "waybill": 1},
+    "time": worlds.START,
+    "received": worlds.START,
+    "actor": 1,
+    "device": 1,
+    "action": 0,
+    "outcome": 0,
+    "provisional": 0,
+    "serial": -1,
+    "waybill": 1,
 }
 
 
 def test_t8_a_walk_through_numbers_is_seen_at_the_row_at_which_it_goes_too_far() -> None:
-    walk = [LOOK | {"id": at, "serial": 5000 + 2 * at, "waybill": at, "outcome": 2, "provisional": -1} for at in range(1, 50)]
+    walk = [
+        LOOK | {"id": at, "serial": 5000 + 2 * at, "waybill": at, "outcome": 2, "provisional": -1}
+        for at in range(1, 50)
+    ]
     running = Running(DAY, np.zeros(0, np.int64))
     running.feed(table(walk))
     first = running.crossings({"steps": 10.0, "block": np.full(2, 20.0), "unexplained": 0.0}).to_pylist()

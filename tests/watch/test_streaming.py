@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watch import stream_reference as reference
-from watch import stream_worlds as worlds
 
 from parcelveil.errors import InputError, UsageError
 from parcelveil.watch.coded import AHEAD, CODED_ACCESS, DAY, GRACE, HOUR
 from parcelveil.watch.daily import DayRows
 from parcelveil.watch.explaining import read_rules, rule_table
 from parcelveil.watch.streaming import NEW_ROWS, REPEATED_WITHIN, Made, Stream
+from watch import stream_reference as reference
+from watch import stream_worlds as worlds
 
 RULES = read_rules()
 OFFSET = 480
@@ -29,15 +31,21 @@ def streamed(events: list[tuple[str, worlds.Row]], cuts: list[int], stream: Stre
     """Feed ``events`` in pieces that begin at ``cuts``."""
     made: list[Made] = []
     bounds = sorted({0, len(events), *(cut % (len(events) + 1) for cut in cuts)})
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         part = events[start:end]
         looks = [row for kind, row in part if kind == "look"]
         works = [row for kind, row in part if kind == "work"]
-        made.append(
-            stream.feed(worlds.accesses(looks) if looks else None, worlds.work_table(works) if works else None)
-        )
-    made.append(stream.flush())
+        made += stream.feed(worlds.accesses(looks) if looks else None, worlds.work_table(works) if works else None)
+    made += stream.flush()
+    settled_until = 0
+    for one in made:  # what was received before a day was settled is given before it
+        assert one.open.num_rows == 0 or one.open["received"][0].as_py() >= settled_until
+        settled_until = max([settled_until, *(ends(day.day) + GRACE for day in one.days)])
     return pa.concat_tables([one.open for one in made]), [day for one in made for day in one.days]
+
+
+def ends(day: int) -> int:
+    return (day + 1) * DAY - OFFSET * 60_000_000
 
 
 def same(one: list[DayRows], other: list[DayRows]) -> None:
@@ -69,7 +77,9 @@ def test_any_pieces_in_any_order_within_the_disorder_give_what_the_reference_giv
     assert stream.late == 0
     assert stream.duplicates == sum(kind == "look" for kind, _ in again)
     rows = pa.concat_tables([day.rows for day in days]).drop(["settled"])
-    assert opened.equals(rows.sort_by([("received", "ascending"), ("id", "ascending")]).combine_chunks())
+    assert opened.combine_chunks().equals(
+        rows.sort_by([("received", "ascending"), ("id", "ascending")]).combine_chunks()
+    )
 
 
 def events_of(looks: list[worlds.Row], works: list[worlds.Row]) -> list[tuple[str, worlds.Row]]:
@@ -78,12 +88,27 @@ def events_of(looks: list[worlds.Row], works: list[worlds.Row]) -> list[tuple[st
 
 
 LOOK: worlds.Row = worlds.looks(np.random.default_rng(0), 1, 1)[0] | {
-    **{"id": 7, "time": worlds.START, "received": worlds.START, "actor": 1, "outlet": 1, "waybill": 4},
-    **{"action": 0, "outcome": 0, "ticket": -1, "role": 0},
+    "id": 7,
+    "time": worlds.START,
+    "received": worlds.START,
+    "actor": 1,
+    "outlet": 1,
+    "waybill": 4,
+    "action": 0,
+    "outcome": 0,
+    "ticket": -1,
+    "role": 0,
 }
 WORK: worlds.Row = worlds.works(np.random.default_rng(0), 1, 1)[0] | {
-    **{"time": worlds.START, "received": worlds.START, "waybill": 4, "actor": 1, "outlet": -1, "step": 3},
-    **{"route": -1, "ticket": -1, "to_outlet": -1},
+    "time": worlds.START,
+    "received": worlds.START,
+    "waybill": 4,
+    "actor": 1,
+    "outlet": -1,
+    "step": 3,
+    "route": -1,
+    "ticket": -1,
+    "to_outlet": -1,
 }
 
 
@@ -93,7 +118,7 @@ def levels(looks: list[worlds.Row], works: list[worlds.Row]) -> list[tuple[int, 
 
 
 def test_t1_a_stranger_s_look_stays_open_and_work_told_of_too_late_does_not_settle_it() -> None:
-    day_end = (worlds.START + OFFSET * 60_000_000) // DAY * DAY + DAY - OFFSET * 60_000_000
+    day_end = ends((worlds.START + OFFSET * 60_000_000) // DAY)
     assert levels([LOOK], []) == [(0, 0)]
     assert levels([LOOK], [WORK | {"received": day_end + GRACE - 1}]) == [(0, 2)]
     assert levels([LOOK], [WORK | {"received": day_end + GRACE}]) == [(0, 0)]
@@ -124,13 +149,13 @@ def test_who_has_the_route_changes_with_what_is_known() -> None:
 def test_rows_later_than_the_watermark_count_as_received_at_it() -> None:
     stream = Stream(table(), OFFSET, DISORDER)
     now = LOOK | {"received": worlds.START + 2 * DAY, "time": worlds.START + 2 * DAY}
-    stream.feed(worlds.accesses([now]))
+    list(stream.feed(worlds.accesses([now])))
     assert stream.watermark == worlds.START + 2 * DAY - DISORDER
-    late = stream.feed(worlds.accesses([LOOK | {"id": 9}]), worlds.work_table([WORK]))
-    assert late.open.num_rows == 0
+    assert not any(
+        made.looks.num_rows for made in stream.feed(worlds.accesses([LOOK | {"id": 9}]), worlds.work_table([WORK]))
+    )
     assert stream.late == 2
-    made = stream.flush()
-    row = next(row for row in made.open.to_pylist() if row["id"] == 9)
+    row = next(row for made in stream.flush() for row in made.open.to_pylist() if row["id"] == 9)
     assert (row["received"], row["time"]) == (stream_start := worlds.START + 2 * DAY - DISORDER, stream_start)
 
 
@@ -154,18 +179,18 @@ def test_t8_many_ids_chosen_by_whoever_sends_are_told_apart_and_forgotten_in_tim
         columns = {name: np.full(count, LOOK[name]) for name in LOOK}
         columns |= {"id": np.arange(count) << 40, "time": np.full(count, moment), "received": np.full(count, moment)}
         part = pa.table([pa.array(columns[field.name], field.type) for field in CODED_ACCESS], schema=CODED_ACCESS)
-        stream.feed(part)
-    stream.flush()
+        list(stream.feed(part))
+    list(stream.flush())
     assert stream.duplicates == sum(20_000 for day in range(8) if day % 3)  # kept on days 0, 3 and 6
     assert len(stream._seen._ids) <= 1 << 18
 
 
 def test_a_day_is_settled_with_the_watermark_and_not_before() -> None:
     stream = Stream(table(), OFFSET, 0)
-    stream.feed(worlds.accesses([LOOK]))
-    end = (worlds.START + OFFSET * 60_000_000) // DAY * DAY + DAY - OFFSET * 60_000_000
-    assert not stream.advance(end + GRACE - 1).days
-    made = stream.advance(end + GRACE)
+    list(stream.feed(worlds.accesses([LOOK])))
+    end = ends((worlds.START + OFFSET * 60_000_000) // DAY)
+    assert not any(made.days for made in stream.advance(end + GRACE - 1))
+    (made,) = stream.advance(end + GRACE)
     assert [day.day for day in made.days] == [(worlds.START + OFFSET * 60_000_000) // DAY]
     assert made.open.schema == NEW_ROWS
 
@@ -176,17 +201,19 @@ def test_work_is_forgotten_when_its_rules_reach_no_further() -> None:
     for day in range(80):
         moment = worlds.START + day * DAY
         rows = [WORK | {"waybill": day * 500 + at, "time": moment, "received": moment} for at in range(1, 500)]
-        stream.feed(None, worlds.work_table(rows))
+        list(stream.feed(None, worlds.work_table(rows)))
         held.append(len(stream.index))
-    assert max(held) == max(held[:20]) == 8 * 499  # arrivals for a week, and the day that is not settled
+    assert (
+        8 * 499 <= max(held) <= 10.5 * 499
+    )  # arrivals for a week, the day that is not settled, and what is not swept yet
 
 
 def test_a_parcel_with_thousands_of_events_costs_no_square() -> None:
     stream = Stream(table(), OFFSET, 0)
     rows = [WORK | {"time": worlds.START + at, "received": worlds.START + at} for at in range(20_000)]
-    stream.feed(None, worlds.work_table(rows))
-    stream.feed(None, worlds.work_table([WORK | {"received": worlds.START + HOUR}]))
-    assert stream.advance(worlds.START + DAY).open.num_rows == 0
+    stream.add(None, worlds.work_table(rows))
+    stream.add(None, worlds.work_table([WORK | {"received": worlds.START + HOUR}]))
+    assert len(list(stream.advance(worlds.START + DAY))) == 1
     assert len(stream.index) == 20_001  # the last said nothing new; it is only not looked for so far back
 
 
@@ -198,13 +225,16 @@ def test_other_columns_are_refused_and_a_flushed_stream_takes_nothing() -> None:
         stream.feed(worlds.accesses([LOOK | {"time": None}]))
     with pytest.raises(InputError, match="account"):
         stream.feed(worlds.accesses([LOOK | {"actor": -5}]))
-    stream.flush()
+    list(stream.flush())
     with pytest.raises(UsageError):
         stream.feed(worlds.accesses([LOOK]))
 
 
 def test_a_clock_beyond_what_coding_leaves_is_set_right() -> None:
     stream = Stream(table(), OFFSET, 0)
-    rows = [LOOK | {"id": 1, "time": LOOK["received"] - GRACE - 1}, LOOK | {"id": 2, "time": LOOK["received"] + AHEAD + 1}]
-    stream.feed(worlds.accesses(rows))
-    assert [row["time"] for row in stream.flush().open.to_pylist()] == [LOOK["received"]] * 2
+    rows = [
+        LOOK | {"id": 1, "time": LOOK["received"] - GRACE - 1},
+        LOOK | {"id": 2, "time": LOOK["received"] + AHEAD + 1},
+    ]
+    stream.add(worlds.accesses(rows))
+    assert [row["time"] for made in stream.flush() for row in made.open.to_pylist()] == [LOOK["received"]] * 2

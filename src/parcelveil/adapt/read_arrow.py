@@ -15,7 +15,7 @@ hostile file can hold offsets that point outside its buffers.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -62,13 +62,32 @@ def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 class ParquetSource(Source):
-    """A Parquet file, read row group by row group."""
+    """A Parquet file, read row group by row group. Text columns in ``encoded`` stay dictionary-encoded."""
 
-    def __init__(self, name: str, stream: IO[bytes], *, size: int | None, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(
+        self,
+        name: str,
+        stream: IO[bytes],
+        *,
+        size: int | None,
+        batch_rows: int = BATCH_ROWS,
+        encoded: Collection[str] = (),
+    ) -> None:
         self._stream, self._batch_rows = stream, batch_rows
         try:
             self._file = pq.ParquetFile(pa.PythonFile(stream, mode="r"), pre_buffer=False)
             schema = plain_schema(self._file.schema_arrow)
+            kept = [field.name for field in schema if field.name in encoded and pa.types.is_string(field.type)]
+            if kept:
+                self._file = pq.ParquetFile(
+                    pa.PythonFile(stream, mode="r"),
+                    metadata=self._file.metadata,
+                    pre_buffer=False,
+                    read_dictionary=kept,
+                )
+            for text in kept:
+                place = schema.get_field_index(text)
+                schema = schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
             self._total = self._file.metadata.num_rows
             self._bytes = stream.seek(0, 2)
         except _DAMAGE:

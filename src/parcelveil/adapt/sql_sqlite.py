@@ -29,7 +29,7 @@ class _BitOr:
     def __init__(self) -> None:
         self.bits: int | None = None
 
-    def step(self, value: int | None) -> None:
+    def step(self, value: int | None, /) -> None:
         if value is not None:
             self.bits = (self.bits or 0) | value
 
@@ -42,19 +42,29 @@ class SqliteSql:
 
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:", isolation_level=None)
-        self._db.create_aggregate("bit_or", 1, _BitOr)
+        self._db.create_aggregate("bit_or", 1, _BitOr)  # type: ignore[arg-type]  # typeshed wants any value
 
     def load(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Make the table ``name`` anew out of ``rows``."""
-        columns = [_name(column) for column in rows.schema.names]
         self.drop(name)
-        self._db.execute(f"CREATE TABLE {_name(name)} ({', '.join(f'{column} INTEGER' for column in columns)})")
-        insert = f"INSERT INTO {_name(name)} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names are checked
+        self.append(name, rows)
+
+    def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Add ``rows`` to the table ``name``, which is made if there is none."""
+        columns = [_name(column) for column in rows.schema.names]
+        self._db.execute(
+            f"CREATE TABLE IF NOT EXISTS {_name(name)} ({', '.join(f'{column} INTEGER' for column in columns)})"
+        )
+        insert = f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names are checked
         batches = rows.to_batches(max_chunksize=_ROWS) if isinstance(rows, pa.Table) else rows
-        for batch in batches:
-            self._db.executemany(insert, zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        self._db.execute("BEGIN")
+        try:
+            for batch in batches:
+                self._db.executemany(insert, zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        finally:
+            self._db.execute("COMMIT")
         if "waybill" in columns:
-            self._db.execute(f"CREATE INDEX {name}_by_waybill ON {name} (waybill)")
+            self._db.execute(f"CREATE INDEX IF NOT EXISTS {name}_by_waybill ON {name} (waybill)")
 
     def union(self, name: str, tables: Sequence[str]) -> None:
         """Make the view ``name``: all rows of ``tables``."""

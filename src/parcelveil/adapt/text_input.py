@@ -137,6 +137,35 @@ def _inflate(raw: _Counted, kind: str | None) -> Readable:
     return raw
 
 
+def inflated(name: str, stream: IO[bytes], kind: str) -> Callable[[int], bytes]:
+    """``read`` of the decompressed bytes of ``stream``, whose compression is ``kind``; raises InputError where it is damaged."""
+    source = _inflate(_Counted(stream), kind)
+
+    def read(size: int) -> bytes:
+        try:
+            return source.read(size)
+        except _DAMAGE as error:
+            raise _damaged(name, kind, error) from None
+
+    return read
+
+
+def _damaged(name: str, kind: str | None, error: BaseException) -> InputError:
+    if kind is None:
+        return InputError(
+            "{file} could not be read to its end: {why}",
+            hint="check the disk or the connection and try again",
+            file=name,
+            why=getattr(error, "strerror", None) or "input error",
+        )
+    return InputError(
+        "{file} is damaged or incomplete: its {kind} compression ends early or is broken",
+        hint="fetch or export the file again",
+        file=name,
+        kind=kind,
+    )
+
+
 class TextInput:
     """A text file as UTF-8 bytes.
 
@@ -193,19 +222,7 @@ class TextInput:
         try:
             return self._bytes.read(size)
         except _DAMAGE as error:
-            if self._kind is None:
-                raise InputError(
-                    "{file} could not be read to its end: {why}",
-                    hint="check the disk or the connection and try again",
-                    file=self.name,
-                    why=getattr(error, "strerror", None) or "input error",
-                ) from None
-            raise InputError(
-                "{file} is damaged or incomplete: its {kind} compression ends early or is broken",
-                hint="fetch or export the file again",
-                file=self.name,
-                kind=self._kind,
-            ) from None
+            raise _damaged(self.name, self._kind, error) from None
 
     def _fill(self, size: int) -> bytes:
         parts: list[bytes] = []

@@ -20,6 +20,7 @@ from cyclopts import App, Parameter
 from parcelveil import __version__
 from parcelveil.cli import (
     audit,
+    decoy,
     demo,
     erase,
     init,
@@ -34,6 +35,7 @@ from parcelveil.cli import (
     seal,
     simulate,
     staff,
+    watch,
 )
 from parcelveil.cli.asking import refuse_words
 from parcelveil.errors import EXIT_INTERRUPTED, OutputError, ParcelveilError
@@ -60,6 +62,8 @@ app.command(policy.scenes_app)
 app.command(policy.policy_app)
 app.command(staff.app)
 app.command(audit.app)
+app.command(watch.app)
+app.command(decoy.app)
 app.command(simulate.app)
 app.command(demo.demo)
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from parcelveil.cli import simulate_carrier
 from parcelveil.cli.terminal import Progress, summary
 from parcelveil.errors import UsageError
 
 app = App(name="simulate", help="Make realistic data of people who do not exist.")
+app.command(simulate_carrier.carrier)
 
 
 @app.command

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from parcelveil.cli.language import say
-from parcelveil.cli.simulate import app
 from parcelveil.cli.terminal import Progress, summary
-from parcelveil.errors import EXIT_INTERRUPTED, OutputError, UsageError
+from parcelveil.errors import EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from datetime import date
 
-#: What a run writes, and what ``--force`` therefore removes: folders with the endings of their files, and files.
-_FOLDERS = {"access": ".parquet", "work": ".parquet", "web": ".log", "keyuse": ".parquet", "truth": ".parquet"}
-_FILES = ("accounts.parquet", "world.json")
+    from parcelveil.simulate.attack.attackers import Attackers
+    from parcelveil.simulate.carrier.day import Day
+    from parcelveil.simulate.carrier.run import Carrier
 
 
-@app.command
 def carrier(
     *,
     output: Annotated[str, Parameter(name=["--output", "-o"])],
@@ -63,25 +61,21 @@ def carrier(
     from parcelveil.simulate.attack.plan import load_plan
     from parcelveil.simulate.carrier.run import Carrier
 
-    first = _day(start)
-    plan = load_plan(attackers, seed=seed, days=days)
-    crew = Attackers(plan, seed=seed)
-    world = Carrier(seed, staff, days, start=first, attackers=[crew])
-    folder = _folder(Path(output), force=force)
-    facts = _run(world, crew, folder)
-    done = facts["days"] == days
-    rate = f"{facts['events_per_cpu_second']:,}"
+    crew = Attackers(load_plan(attackers, seed=seed, days=days), seed=seed)
+    made = Carrier(seed, staff, days, start=_day(start), attackers=[crew])
+    facts = _write(made, crew, Path(output), force=force)
+    whole = facts["days"] == days
     lines = [
-        say("{accesses:,} looks, {works:,} work events, {lines:,} web requests in {days} days, in {folder}").format(
-            folder=output, **facts
-        ),
-        say("{accounts:,} accounts; {attacks} attacks took {records:,} records").format(**facts),
-        say("{rate} events a second of CPU").format(rate=rate),
+        say("{looks:,} looks and {works:,} work events of {days} days, with {requests:,} web requests, in {folder}"),
+        say("{attacks} attacks took {records:,} records; which rows were theirs, only the folder truth says")
+        if crew.agents
+        else say("nobody attacks"),
+        say("{accounts:,} accounts; {rate:,} events a second of CPU"),
     ]
-    if not done:
-        lines.insert(0, say("stopped: {days} whole days are written").format(**facts))
-    summary(facts, lines, as_json=json)
-    return 0 if done else EXIT_INTERRUPTED
+    if not whole:
+        lines.insert(0, say("stopped: what is written are {days} whole days"))
+    summary(facts, [line.format(folder=output, **facts) for line in lines], as_json=json)
+    return 0 if whole else EXIT_INTERRUPTED
 
 
 def _day(text: str) -> date:
@@ -93,32 +87,65 @@ def _day(text: str) -> date:
         raise UsageError("{text} is not a day", hint="write it like 2026-11-23", text=text) from None
 
 
-def _folder(folder: Path, *, force: bool) -> Path:
-    """An empty place for the run. Only files that a run makes are ever removed, and never through a link."""
-    from parcelveil.cli.output import writable_folder
+def _write(made: Carrier, crew: Attackers, folder: Path, *, force: bool) -> dict[str, Any]:
+    """All days and the truth about them; Ctrl-C ends it after a whole one. What was written, as numbers."""
+    from parcelveil.simulate.attack.truth import write_truth
+    from parcelveil.simulate.carrier.files import write
 
-    name = str(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        if not force:
-            hint = "choose another name, or replace what a run made there with --force"
-            raise OutputError("{file} is not empty", hint=hint, file=name)
-        for part, ending in _FOLDERS.items():
-            place = folder / part
-            if place.is_dir() and not place.is_symlink():
-                for file in place.iterdir():
-                    if file.name.endswith(ending):
-                        file.unlink()
-        for part in _FILES:
-            (folder / part).unlink(missing_ok=True)
-    return writable_folder(folder)
+    done = {"days": 0, "looks": 0, "works": 0, "requests": 0}
+    progress = Progress(say("days"), made.days, lambda: done["days"])
+    began = time.process_time()
+    # What an earlier run knew is not true any more; whether the folder may be used, write() says.
+    old = list((folder / "truth").glob("*.parquet")) if force else []
+    try:
+        with _asked_to_stop() as asked:
+
+            def each(day: Day) -> None:
+                crew.note(day)
+                done["days"] += 1
+                done["looks"] += day.access.count
+                done["works"] += day.work.count
+                done["requests"] += day.web.count
+                progress.advance(done["looks"] + done["works"])
+                if asked and done["days"] < made.days:
+                    raise KeyboardInterrupt
+
+            for file in old:
+                file.unlink()
+            write(made, folder, force=force, each=each)
+    except KeyboardInterrupt:
+        if not done["days"]:
+            raise
+        _drop(made, folder, done["days"])
+    finally:
+        progress.close()
+    truth = crew.truth(made.world)
+    write_truth(truth, folder / "truth")
+    spent = time.process_time() - began
+    return {
+        **done,
+        "accounts": made.world.accounts,
+        "attacks": len(crew.agents),
+        "records": sum(truth.attackers["records"].to_pylist()),
+        "rate": round((done["looks"] + done["works"]) / max(spent, 1e-9)),
+    }
+
+
+def _drop(made: Carrier, folder: Path, number: int) -> None:
+    """Remove what is there already of the day that was not finished."""
+    from datetime import date, timedelta
+
+    name = str(date(1970, 1, 1) + timedelta(days=made.world.first + number))
+    for file in folder.glob(f"*/{name}.*"):
+        file.unlink()
 
 
 @contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
-    """Ctrl-C lets the day be finished: the list gets what was asked. A second one ends at once."""
+    """Ctrl-C lets the day be finished: the list says that somebody asked. A second one ends it at once."""
     asked: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
+    def note(number: int, _: Any) -> None:
         asked.append(number)
         signal.signal(number, before)
 

@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from collections.abc import Callable
 
 import numpy as np
@@ -24,12 +24,16 @@ from parcelveil.watch.codes import I64
 #: An account: letters, digits and a few marks, so that no name of a person gets in.
 ACCOUNT = f"^[0-9A-Za-z][0-9A-Za-z._/:-]{{0,{LONGEST - 1}}}$"
 
+#: The number of a device, which may begin with a number sign.
+DEVICE = f"^[0-9A-Za-z#][0-9A-Za-z#._/:-]{{0,{LONGEST - 1}}}$"
 #: A Chinese mobile number, or any number with its country code.
 PHONE = r"^((\+|00)[1-9][0-9]{7,14}|((\+|00)?86-?)?1[3-9][0-9]{9})$"
 _NO_NETWORK = frozenset(("-", "unknown", "none", "n/a", "localhost"))
 _AS_NUMBER = re.compile(r"AS\d{1,10}", re.ASCII | re.IGNORECASE)
 #: Bits of an address that stay: what one customer of a provider usually has stands behind them.
-_BITS = {4: 24, 6: 48}
+_BITS = {socket.AF_INET: 24, socket.AF_INET6: 48}
+#: What IPv4 addresses begin with that are written as IPv6 (RFC 4291 2.5.5.2).
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 def network_of(text: str) -> str | None:
@@ -39,20 +43,32 @@ def network_of(text: str) -> str | None:
 
     >>> network_of("203.0.113.77"), network_of("2001:db8:1:2::7"), network_of("as4134"), network_of("Li"), network_of("-")
     ('203.0.113.0/24', '2001:db8:1::/48', 'AS4134', None, '-')
+    >>> network_of("::ffff:203.0.113.77"), network_of("10.0.0.0/8"), network_of("10.0.0.0/33"), network_of("1.2.3.4.5")
+    ('203.0.113.0/24', '10.0.0.0/8', None, None)
     """
-    text = text.strip().lower()
-    if text in _NO_NETWORK:
-        return "-"
-    if _AS_NUMBER.fullmatch(text):
-        return text.upper()
+    text = text.strip()
     address, _, bits = text.partition("/")
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        length = min(_BITS[found.version], int(bits or 128))
-        return str(ipaddress.ip_network((str(found), length), strict=False))
-    except ValueError:
-        return None
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        packed = socket.inet_pton(family, address.partition("%")[0])
+        if packed.startswith(_MAPPED):
+            packed, family = packed[len(_MAPPED) :], socket.AF_INET
+        whole, kept = len(packed) * 8, _BITS[family]
+        if bits:
+            kept = min(kept, _bits(bits, whole))
+        cut = int.from_bytes(packed, "big") >> whole - kept << whole - kept
+        return f"{socket.inet_ntop(family, cut.to_bytes(len(packed), 'big'))}/{kept}"
+    except (OSError, ValueError):
+        pass
+    if text.lower() in _NO_NETWORK:
+        return "-"
+    return text.upper() if _AS_NUMBER.fullmatch(text) else None
+
+
+def _bits(text: str, whole: int) -> int:
+    if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or int(text) > whole:
+        raise ValueError
+    return int(text)
 
 
 def read_count(text: str) -> int | None:

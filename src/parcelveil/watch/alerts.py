@@ -80,9 +80,11 @@ NOTES: tuple[Note, ...] = get_args(Note)
 #: What may excuse the looks, where the data say so.
 Excuse = Literal["late-work", "no-work-day", "stand-in", "new-account", "two-accounts", "shared-device", "outlet-wide"]
 EXCUSES: tuple[Excuse, ...] = get_args(Excuse)
-#: Why a row's look has no reason: there is no work at the parcel; there is, but too long before or after; of another
-#: outlet; of another account; the ticket is the account's own; there is no parcel.
-Why = Literal["", "no-work", "too-early", "too-late", "other-outlet", "other-account", "own-ticket", "no-parcel"]
+#: Why a row's look has no reason: there is no work at the parcel; there is, but it happened too long after or before, or
+#: came in too late; at another outlet; by another account; the ticket is the account's own; there is no parcel.
+Why = Literal[
+    "", "no-work", "too-early", "too-late", "came-late", "other-outlet", "other-account", "own-ticket", "no-parcel"
+]
 WHYS: tuple[Why, ...] = get_args(Why)
 
 #: Rows and days that an alert shows.
@@ -148,7 +150,7 @@ class Day(msgspec.Struct, frozen=True, array_like=True):
     peers: float
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One case. ``actor`` is an account; ``net:…``, ``device:…``, ``system:…`` or ``outlet:…`` is what it says."""
 
     v: str = ""  # ALERT_VERSION; set by encode
@@ -219,6 +221,8 @@ class Names:
         """``text`` with what it is before it; accounts (``"actor"``) have nothing before."""
         if kind == "actor":
             return self.actor(text)
+        if kind == "system":  # "tracking agent 5eed…": a few words of ours
+            text = text.replace(" ", "-")
         made: Callable[[str], str] = self.network if kind in ("net", "network") else getattr(self, kind, self.actor)
         return f"{'net' if kind == 'network' else kind}:{made(text)}"
 

@@ -3,14 +3,22 @@
 ::
 
     reference = Reference(false_cases=10)                       # a day, for 100,000 accounts
-    reference.put("slow", day, actors, values)                  # everybody's statistic of every day
-    limits = reference.thresholds("slow", day, share, classes)  # by class of accounts; infinite until enough is known
+    reference.put("opened", day, actors, values)                # everybody's statistic of every day
+    rare = reference.rarity("opened", day, classes, actors, values)    # in what share of account-weeks it is so high
+    surprise = log10(weight / rare)                             # comparable over all statistics
+    reference.put(ALL, day, actors, highest)                    # the highest surprise of each account
+    reference.limits(day, classes)                              # what it has to exceed, by class
 
 No distribution is believed in. What a threshold rests on is what the same statistic was, at the same carrier, in the same class of
 accounts, in the four weeks before: of each account and week the highest value, because after a case an account has
 seven days' peace. The share of such weeks that may lie above follows from the budget: ``7 x rate x share`` where ``share`` is the
 detector's part of it. Where so few weeks are known that the quantile lies beyond them, the tail is extrapolated without
 the very top (:func:`~parcelveil.watch.quantiles.upper_quantile`), since those who are sought are in it.
+
+**Twice.** Thirty statistics, each with a tail that is a little heavier than extrapolated, would add up to a broken promise. So how
+rare each is only makes them comparable, as a *surprise*; and the highest surprise of an account is itself a statistic with account-weeks
+of its own, from which the one limit is read that decides. Whatever is wrong with the single tails, and however they
+overlap, is in it.
 
 A class is a role; roles with fewer than :data:`FEWEST` accounts are one class together.
 """
@@ -23,17 +31,26 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.watch.baseline import Codes
-from parcelveil.watch.quantiles import Floats, tail_share, upper_quantile
+from parcelveil.watch.quantiles import FLATTEST, Floats, tail_share, upper_quantile
 
 #: Days after which an account can have a new case, and days of a block of the reference.
 PEACE = 7
 #: Blocks in the reference, and those that there must be before anything is said.
 BLOCKS, FEWEST_BLOCKS = 4, 1
 _KEPT = BLOCKS * PEACE + 3
-FEWEST = 30
+FEWEST = 12
 #: The class of accounts whose role has too few.
 OTHERS = -1
 PER = 100_000
+#: Name of the highest surprise, and the accounts that a class has to have for a limit of its own.
+ALL, LARGE = "all", 400
+#: Shares above which the tail of the highest surprise is fitted. Lower than for single statistics: it is straight from
+#: there on, and even where one account in a hundred harvests they hardly bend it.
+_FROM, _TO = 0.20, 0.02
+#: The least slopes of tails of statistics on other scales than that of ``-log10``: logarithms of ratios.
+_FLAT = {"volume": 0.05}
+#: Before anything is known of it, single tails are taken to be so much too light.
+_CAUTION = 3.0
 
 
 class Reference:
@@ -60,18 +77,36 @@ class Reference:
         self._last[name] = day
         ring[day % _KEPT, actors] = values
 
-    def thresholds(self, name: str, day: int, share: float, classes: Codes | None) -> dict[int, float]:
-        """By class, what a ``share`` of the budget allows to exceed on ``day``; rests on days before ``day`` only.
+    def thresholds(self, name: str, day: int, shares: Mapping[int, float], classes: Codes | None) -> dict[int, float]:
+        """By class, what the class's share (of account-weeks) exceeds on ``day``; rests on days before ``day`` only.
 
         ``classes``: the class of each account, by code; None: all are of class 0.
         """
-        wanted = min(0.5, PEACE * self.rate * share)
-        return {one: upper_quantile(sample, wanted) for one, sample in self._samples(name, day, classes).items()}
+        samples = self._samples(name, day, classes)
+        return {one: upper_quantile(sample, min(0.5, shares[one]), flattest=_FLAT.get(name, FLATTEST)) for one, sample in samples.items() if one in shares}
 
-    def rarity(self, name: str, day: int, classes: Codes, which: int, values: Floats) -> Floats:
-        """In what share of an account's weeks such values, or higher ones, occur in the class ``which``."""
-        sample = self._samples(name, day, classes).get(which)
-        return np.ones_like(values) if sample is None else tail_share(sample, values)
+    def rarity(self, name: str, day: int, classes: Codes, actors: Codes, values: Floats) -> Floats:
+        """In what share of account-weeks of the account's class such a value, or a higher one, occurs; 1: not known."""
+        result = np.ones(len(actors))
+        which = classes[actors]
+        for one, sample in self._samples(name, day, classes).items():
+            of = which == one
+            result[of] = tail_share(sample, values[of], flattest=_FLAT.get(name, FLATTEST))
+        return result
+
+    def limits(self, day: int, classes: Codes) -> dict[int, float]:
+        """By class, the surprise that the promise allows to exceed. Small classes have one limit together."""
+        known, counts = np.unique(classes, return_counts=True)
+        small = known[counts < LARGE]
+        merged = np.where(np.isin(classes, small), np.int32(OTHERS), classes)
+        wanted = PEACE * self.rate
+        found = {
+            one: upper_quantile(sample, wanted, fitted=(_FROM, _TO))
+            for one, sample in self._samples(ALL, day, merged).items()
+        }
+        cautious = float(np.log10(_CAUTION / wanted))
+        limits = {one: found.get(OTHERS if one in small else one, np.inf) for one in known.tolist()}
+        return {one: limit if np.isfinite(limit) else cautious for one, limit in limits.items()}
 
     def _samples(self, name: str, day: int, classes: Codes | None) -> Mapping[int, Floats]:
         ring = self._rings.get(name)

@@ -128,6 +128,9 @@ class Accounts(NamedTuple):
 
 
 _UNKNOWN = (False, -1, -1, -1, -1, NEVER, NEVER, NEVER, -1, -1)
+_KINDS = (np.bool_, *[np.int32] * 4, *[np.int64] * 3, np.int16, np.int16)
+#: The register of who has none.
+UNREGISTERED = Accounts(*(np.zeros(0, kind) for kind in _KINDS))
 
 
 class Coder:
@@ -138,7 +141,11 @@ class Coder:
     """
 
     def __init__(
-        self, key: bytes, *, offset_minutes: int = 480, decoy: Callable[[pa.StringArray], npt.NDArray[np.bool_]] | None = None
+        self,
+        key: bytes,
+        *,
+        offset_minutes: int = 480,
+        decoy: Callable[[pa.StringArray], npt.NDArray[np.bool_]] | None = None,
     ) -> None:
         if len(key) != _KEY_BYTES:
             raise KeyAccessError(

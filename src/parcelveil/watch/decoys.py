@@ -90,10 +90,16 @@ class Block(NamedTuple):
     def checked(self) -> Block:
         """The block itself. Raises UsageError when it is empty, too large, or its rate makes no sense."""
         if not 0 < self.size <= MOST_NUMBERS:
-            raise UsageError("a block has from 1 to {most} numbers", most=f"{MOST_NUMBERS:,}")
+            raise UsageError(
+                "a block has from 1 to {most} numbers", hint="give several blocks", most=f"{MOST_NUMBERS:,}"
+            )
         if not LEAST_RATE <= self.rate <= MOST_RATE:
             raise UsageError(
-                "{option} has to be from {least} to {most}", option="--rate", least=LEAST_RATE, most=MOST_RATE
+                "{option} has to be from {least} to {most}",
+                hint="0.001 is one number in a thousand",
+                option="--rate",
+                least=f"{LEAST_RATE:.7f}",
+                most=MOST_RATE,
             )
         return self
 
@@ -200,7 +206,9 @@ def blocks_of(numbers: Sequence[str], rate: float = DEFAULT_RATE) -> list[Block]
     for place, text in enumerate(numbers, 1):
         shape = _shape(text.strip().upper())
         if shape is None:
-            raise UsageError("number {place} of the list is no waybill number with 6 to 18 digits", place=place)
+            raise UsageError(
+                "number {place} of the list is no waybill number", hint="it has from 6 to 18 digits", place=place
+            )
         shapes.append(shape)
     for shape in sorted(set(shapes)):
         last = found[-1] if found else None

@@ -6,7 +6,7 @@
     for batch in batches_of_the_day:                  # all accesses, CODED_ACCESS: also those that work explains
         presence.feed(batch)
     found = detector.score(rows, presence.seen(), register)      # detector = Devices(), rows a DayRows
-    found.device, found.places, found.shared, found.networks     # Scores; found.signals: what is proven
+    found.device, found.places, found.shared         # Scores of accounts; found.signals: what is proven
 
 =========  ==========================================================================================================
 device     parcels looked at without a reason on a device that is new to the account *and* to its outlet. A handheld from
@@ -15,9 +15,9 @@ device     parcels looked at without a reason on a device that is new to the acc
 places     five-minute slots in which the account was active on two devices in two networks, or beside a device that is
            new; and networks of the day that are new to account and outlet. Against the account's own habit: who has a
            handheld and a desk does that every day
-shared     (kind ``device``, or ``network``) parcels looked at without a reason on a device or network that is new to these
-           accounts and their outlets and that two or more *persons* used within a week. Several accounts of one owner
-           are one person
+shared     parcels looked at without a reason, by whomever, on a device or network that is new to these accounts and their
+           outlets and that two or more *persons* used within a week; each of the accounts has the number. Several
+           accounts of one owner are one person
 =========  ==========================================================================================================
 
 **Proven** without calibration: in :data:`PROOF` slots or more of a day the account was active on two devices that have long
@@ -46,6 +46,7 @@ from parcelveil.watch.signals import Scores, Signal, scores
 Codes = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Float = npt.NDArray[np.float64]
 
 __all__ = ["KNOWN", "Devices", "Found", "Presence", "Seen"]
 
@@ -55,14 +56,8 @@ PROOF = 3
 #: Days within which persons on one device count together.
 _WEEK = 7
 _NONE = np.zeros(0, np.int64)
-#: What has a habit of its own: kind of subject, and name of the scores.
-_STATISTICS = {
-    "device": ("actor", "device"),
-    "places": ("actor", "places"),
-    "roam": ("actor", "places"),
-    "shared device": ("device", "shared"),
-    "shared network": ("network", "shared"),
-}
+#: What has a habit of its own.
+_STATISTICS = ("device", "places", "roam", "shared device", "shared network")
 
 
 class Seen(NamedTuple):
@@ -78,8 +73,8 @@ class Seen(NamedTuple):
 class Presence:
     """Gathers a day's accesses, of any splitting into batches."""
 
-    def __init__(self) -> None:
-        self._parts: list[Seen] = []
+    def __init__(self, *seen: Seen) -> None:
+        self._parts: list[Seen] = list(seen)
 
     def feed(self, accesses: pa.Table) -> None:
         """Add rows of CODED_ACCESS."""
@@ -101,7 +96,6 @@ class Found(NamedTuple):
     device: Scores
     places: Scores
     shared: Scores
-    networks: Scores
     signals: list[Signal]
 
 
@@ -115,9 +109,10 @@ class Devices:
         self._habits = {name: Habit() for name in _STATISTICS}
         self._users: dict[str, deque[tuple[int, Int64, Int64]]] = {"device": deque(), "network": deque()}
 
-    def known(self) -> Int64:
-        """Keys ``actor << 32 | device`` of the pairs that are known now, ascending."""
-        return self._pairs["device"][0].known()
+    def known(self) -> tuple[Int64, Int64]:
+        """Keys ``actor << 32 | device`` and ``outlet << 32 | device`` of the pairs that are known now, ascending."""
+        own, theirs = self._pairs["device"]
+        return own.known(), theirs.known()
 
     def score(self, rows: DayRows, seen: Seen, register: Accounts) -> Found:
         """Score a day, then learn it. ``seen``: of the same day as ``rows``."""
@@ -142,11 +137,13 @@ class Devices:
         twice, roams = _overlaps(seen, new["device"], actors), _fresh_networks(seen, new["network"], actors)
         places = self._made("places", rows, actors, roles, twice * speaks, strange, at_new)
         roaming = self._made("roam", rows, actors, roles, roams, strange, at_new)
+        by_device, of_device = self._shared("device", rows, seen, new["device"], register, strange)
+        by_network, of_network = self._shared("network", rows, seen, new["network"], register, strange)
+        shared = np.where(by_network[2] > by_device[2], by_network, by_device)
         found = Found(
             device,
             _higher(places, roaming),
-            self._shared("device", rows, seen, new["device"], register, strange),
-            self._shared("network", rows, seen, new["network"], register, strange),
+            self._scores("shared", day, actors, shared, strange, of_device | of_network),
             self._proven(day, seen, register) if speaks else [],
         )
         self._teach(day, seen, outlet, strange)
@@ -158,21 +155,24 @@ class Devices:
         return (thing >= 0) & ~known & own.knows(actor)
 
     def _made(
-        self, which: str, rows: DayRows, subject: Codes, group: Codes, value: Int64, strange: _Strange, of: Flags
+        self, which: str, rows: DayRows, actors: Codes, roles: Codes, value: Int64, strange: _Strange, of: Flags
     ) -> Scores:
         """The scores of one of :data:`_STATISTICS`, with the rows ``of`` behind them."""
-        kind, name = _STATISTICS[which]
-        expected, score = self._habits[which].score(rows.day, subject, group, value)
+        expected, score = self._habits[which].score(rows.day, actors, roles, value)
+        name = "places" if which == "roam" else which
+        return self._scores(name, rows.day, actors, np.stack([value.astype(np.float64), expected, score]), strange, of)
+
+    def _scores(self, name: str, day: int, actors: Codes, columns: Float, strange: _Strange, of: Flags) -> Scores:
         return scores(
-            kind, name, rows.day, subject, value.astype(np.float64), expected, score,
-            row_subject=getattr(strange, kind)[of], row_id=strange.id[of], row_time=strange.received[of],
-            time=(rows.day + 1) * DAY - self._offset + GRACE,
+            "actor", name, day, actors, *columns,
+            row_subject=strange.actor[of], row_id=strange.id[of], row_time=strange.received[of],
+            time=(day + 1) * DAY - self._offset + GRACE,
         )  # fmt: skip
 
     def _shared(
         self, name: str, rows: DayRows, seen: Seen, new: Flags, register: Accounts, strange: _Strange
-    ) -> Scores:
-        """``shared`` of devices or networks."""
+    ) -> tuple[Float, Flags]:
+        """Value, expected and score of ``shared`` on devices, or on networks, for each account; and the rows behind it."""
         thing: Int64 = getattr(seen, name)
         users = self._users[name]
         while users and users[0][0] <= rows.day - _WEEK:
@@ -185,7 +185,14 @@ class Devices:
         subject = np.unique(thing[thing >= 0]).astype(np.int32)
         of = strange.at(pair_keys(seen.actor, thing)[new], name) & np.isin(getattr(strange, name), several[counts > 1])
         value = strange.parcels(subject, name, of)
-        return self._made(f"shared {name}", rows, subject, np.zeros(len(subject), np.int32), value, strange, of)
+        one_group = np.zeros(len(subject), np.int32)
+        expected, score = self._habits[f"shared {name}"].score(rows.day, subject, one_group, value)
+        actors = rows.volume["actor"].to_numpy()
+        columns = np.zeros((3, len(actors)))
+        who, there = np.searchsorted(actors, strange.actor[of]), np.searchsorted(subject, getattr(strange, name)[of])
+        order = np.argsort(score[there], kind="stable")  # of several devices the one with the highest score stays
+        columns[:, who[order]] = np.stack([value.astype(np.float64), expected, score])[:, there[order]]
+        return columns, of
 
     def _proven(self, day: int, seen: Seen, register: Accounts) -> list[Signal]:
         """Accounts on two devices whose outlets lie in two regions, again and again within minutes."""

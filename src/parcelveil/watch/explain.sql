@@ -1,49 +1,68 @@
 -- Which looks want a reason, and how far work explains them.
 --
--- Gives   open_row: every look whose outcome is not ok, whose action is export, or whose provisional level is under 2;
+-- Gives   view open_row: every look whose outcome is not ok, whose action is export, or whose provisional level is under 2;
 --         the columns of look, and provisional and settled (2 direct, 1 group, 0 none, -1 where none applies).
--- Inputs  look: coded accesses with place (a number of its own for each), day and hour.  reason: see work_by_rule.sql.
+-- Inputs  look: coded accesses with place (a number of its own for each), day and hour.  work: coded work events.
+--         rule: see watch/explaining.py.  held: see routes.sql.
 -- Params  offset: microseconds by which local time is ahead of UTC.  day: microseconds of a day.
 --         grace: microseconds after the end of a day at which it is settled.
--- Codes   outcome 0 ok; action 3 export; whom 1 account, 2 outlet, 3 ticket, 4 role.
+-- Codes   outcome 0 ok; action 3 export; whom 1 account, 2 outlet, 3 ticket, 4 role; steps 5 out_for_delivery,
+--         12 ticket_opened (which explains nothing to its opener, nor anything when nobody knows who that was, -1).
 --
--- Most looks are somebody's own work, known at that time: the first statement takes those away with one join on parcel
--- and account, which needs no grouping because only the looks without any match are left. What is a match twice does no
--- harm. Only the rest is compared with all work at its parcel.
+-- Most looks are somebody's own work, known at that time. The first statement takes those away with one join on parcel
+-- and account; it needs no grouping, because only looks without any match are left. Only these are compared with all work
+-- at their parcels. What is known of a route may change, so work of its holder counts from `received` until before `ended`.
+DROP VIEW IF EXISTS open_row;
 DROP TABLE IF EXISTS open_look;
 CREATE TABLE open_look AS
 SELECT l.*
-  FROM (SELECT look.*, CASE WHEN outcome = 0 AND action <> 3 THEN waybill END AS parcel FROM look) l
-  LEFT JOIN (SELECT waybill, who, since, until, received
-               FROM reason WHERE whom = 1 AND level = 2 AND ended = 9223372036854775807) r
-    ON r.waybill = l.parcel AND r.who = l.actor
-   AND r.since <= l.time AND r.until >= l.time AND r.received <= l.received
- WHERE r.waybill IS NULL;
+  FROM (SELECT look.*, CASE WHEN outcome = 0 AND action <> 3 AND waybill <> 0 AND actor >= 0 THEN waybill END AS parcel
+          FROM look) l
+  LEFT JOIN (SELECT w.waybill AS waybill, w.actor AS actor, w.time - r.before_us AS since, w.time + r.after_us AS until,
+                    w.received AS received
+               FROM work w JOIN rule r ON r.step = w.step AND r.whom = 1 AND r.level = 2
+              UNION ALL
+             SELECT h.waybill, h.holder, h.time - r.before_us, h.time + r.after_us, h.received
+               FROM held h JOIN rule r ON r.step = 5 AND r.whom = 1 AND r.level = 2
+              WHERE h.ended = 9223372036854775807) d
+    ON d.waybill = l.parcel AND d.actor = l.actor
+   AND d.since <= l.time AND d.until >= l.time AND d.received <= l.received
+ WHERE d.waybill IS NULL;
 
 DROP TABLE IF EXISTS look_level;
 CREATE TABLE look_level AS
-SELECT l.place AS place, MAX(r.level) AS settled,
-       MAX(CASE WHEN r.received <= l.received AND r.ended > l.received THEN r.level ELSE 0 END) AS provisional
-  FROM (SELECT place, waybill, actor, outlet, ticket, role, time, received,
-               time + $offset - (time + $offset) % $day - $offset + $day + $grace AS settles
-          FROM open_look
-         WHERE outcome = 0 AND waybill <> 0) l
-  JOIN reason r ON r.waybill = l.waybill
- WHERE r.who >= 0
-   AND r.who = CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END
-   AND r.since <= l.time AND r.until >= l.time
-   AND ((r.received <= l.received AND r.ended > l.received) OR (r.received < l.settles AND r.ended >= l.settles))
-   AND r.opener <> l.actor
- GROUP BY l.place;
+SELECT place, MAX(level) AS settled, MAX(provisional) AS provisional
+  FROM (SELECT l.place AS place, r.level AS level,
+               CASE WHEN w.received <= l.received THEN r.level ELSE 0 END AS provisional
+          FROM open_look l
+          JOIN work w ON w.waybill = l.waybill
+          JOIN rule r ON r.step = w.step
+         WHERE l.outcome = 0 AND l.waybill <> 0
+           AND w.time - l.time <= r.before_us AND l.time - w.time <= r.after_us
+           AND w.received < l.time + $offset - (l.time + $offset) % $day - $offset + $day + $grace
+           AND CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END
+             = CASE r.whom WHEN 1 THEN w.actor
+                           WHEN 2 THEN CASE r.onward WHEN 1 THEN w.to_outlet ELSE w.outlet END
+                           WHEN 3 THEN w.ticket
+                           ELSE r.role END
+           AND CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END >= 0
+           AND (w.step <> 12 OR (w.actor <> -1 AND w.actor <> l.actor))
+         UNION ALL
+        SELECT place, level, CASE WHEN received <= looked AND ended > looked THEN level ELSE 0 END
+          FROM (SELECT l.place AS place, r.level AS level, l.received AS looked, h.received AS received, h.ended AS ended,
+                       l.time + $offset - (l.time + $offset) % $day - $offset + $day + $grace AS settles
+                  FROM open_look l
+                  JOIN held h ON h.waybill = l.waybill AND h.holder = l.actor
+                  JOIN rule r ON r.step = 5 AND r.whom = 1
+                 WHERE l.outcome = 0
+                   AND h.time - l.time <= r.before_us AND l.time - h.time <= r.after_us) k
+         WHERE (received <= looked AND ended > looked) OR (received < settles AND ended >= settles)) m
+ GROUP BY place;
 
-DROP TABLE IF EXISTS open_row;
-CREATE TABLE open_row AS
+CREATE VIEW open_row AS
 SELECT l.*,
        CASE WHEN l.outcome <> 0 OR l.waybill = 0 THEN -1 ELSE COALESCE(v.provisional, 0) END AS provisional,
        CASE WHEN l.outcome <> 0 OR l.waybill = 0 THEN -1 ELSE COALESCE(v.settled, 0) END AS settled
   FROM open_look l
   LEFT JOIN look_level v ON v.place = l.place
  WHERE l.outcome <> 0 OR l.action = 3 OR COALESCE(v.provisional, 0) < 2;
-
-DROP TABLE look_level;
-DROP TABLE open_look;

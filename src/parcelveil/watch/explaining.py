@@ -117,14 +117,14 @@ def rule_table(rules: Sequence[Rule], role: Callable[[str], int]) -> pa.Table:
 
 
 def _checked(file: str, number: int, fields: dict[str, object]) -> Rule:
-    where = {"file": file, "number": number}
     try:
         rule = msgspec.convert(fields, Rule)
     except msgspec.ValidationError as fault:
-        raise InputError("rule {number} of {file}: {why}", why=str(fault), **where) from fault
+        raise InputError("rule {number} of {file}: {why}", number=number, file=file, why=str(fault)) from fault
     if str(rule.step) not in _STEPS_OF[rule.whom]:
         template = "rule {number} of {file}: {step} cannot explain anything to {whom}"
-        raise InputError(template, step=str(rule.step), whom=rule.whom, **where)
+        raise InputError(template, number=number, file=file, step=str(rule.step), whom=rule.whom)
     if bool(rule.roles) != (rule.whom == "handler"):
-        raise InputError("rule {number} of {file}: roles belong to handler, and handler needs them", **where)
+        template = "rule {number} of {file}: roles belong to handler, and handler needs them"
+        raise InputError(template, number=number, file=file)
     return rule

@@ -3,7 +3,7 @@
 ::
 
     habit = Habit()
-    expected, score = habit.score(day, actors, groups, counts)    # then learned, a week later
+    expected, score = habit.score(day, actors, groups, counts)    # then learned, two weeks later
 
 For statistics that are mostly zero (looks on a new device, exports, minutes at two places), beside
 :class:`~parcelveil.watch.baseline.Baseline`, which is for looks. The mean of an account is that of its own days, shrunk to its
@@ -11,7 +11,7 @@ group's by :data:`PRIOR` days; the group's is pooled over weeks and never under 
 group has more (a promotion, an outage) all expectations of the group rise with it, as far as the bulk of the group does.
 The size of the negative binomial is the group's, by moments, and never so large that a person would be a Poisson process.
 
-What is learned is capped at what was expected and three deviations, and only :data:`LAG` days later: who harvests hardly
+What is learned is capped at three times what was expected and a deviation, and only :data:`LAG` days later: who harvests hardly
 teaches it, and a case is opened before it does. The past fades with a half-life of :data:`HALF_LIFE` days.
 """
 
@@ -27,12 +27,12 @@ from parcelveil.watch.tails import nominal
 Float = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
-LAG = 7
+LAG = 14
 HALF_LIFE = 14
 PRIOR = 7.0
-FLOOR = 0.01
-#: Bounds of the size: nobody's bad days vanish, nobody is a clock.
-SMALLEST, LARGEST = 0.2, 20.0
+FLOOR = 0.02
+#: Bounds of the size: what people seldom do they do in bursts, so no size is ever above that of a geometric count.
+SMALLEST, LARGEST = 0.2, 1.0
 #: Share of a group that teaches how the day is; the highest few do not.
 _BULK = 0.98
 _FADE = 0.5 ** (1 / HALF_LIFE)
@@ -58,7 +58,7 @@ class Habit:
             of = group == one
             mean[of] *= _day_factor(value[of], mean[of])
         deviation = np.sqrt(mean + mean * mean / size)
-        self._waiting.append((day, subject, group, np.minimum(value, np.ceil(mean + 3 * deviation + 1))))
+        self._waiting.append((day, subject, group, np.minimum(value, np.ceil(3 * (mean + 1 + deviation)))))
         return mean, nominal(value, mean, size)
 
     def days(self, subject: Codes) -> Float:

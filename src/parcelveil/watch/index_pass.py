@@ -6,10 +6,15 @@ together, whatever the number of parcels::
 
     heads:   bucket -> newest block, -1 for none                  (int32)
     blocks:  next block * 8 + rows in this one, then the rows     (int64, 21 words a block)
-    state:   blocks ever used, first free block, rows, repeated   (int64)
+    state:   blocks ever used, first free block, rows, repeated,
+             and what keeps the compiler from leaving out reads   (int64)
 
 Whatever has the same five words but a later ``received`` says nothing new: it is counted and not kept. In a second set of
 the same arrays routes stand in for parcels; its rows are ``route, time, received, actor | step, id``.
+
+**Memory is what costs.** Heads and blocks lie all over some gigabytes, and a processor that waits for one place after the
+other does a tenth of what it can. So every pass works in groups of :data:`GROUP`: first all heads of a group are read, then
+all blocks that they name, which the processor does side by side, and then the work is done on what is near by now.
 
 All compiled functions that call one another stand in this file, because the machine code that is kept is stamped with it.
 """
@@ -31,9 +36,13 @@ WORDS = 5
 ROWS = 4
 STRIDE = 1 + ROWS * WORDS
 #: Places in ``state``.
-USED, FREE, COUNT, REPEATED = range(4)
+USED, FREE, COUNT, REPEATED, READ = range(5)
 #: Blocks of a chain in which a repeated row is looked for: a parcel with thousands of events must not cost their square.
-_LOOKED_THROUGH = 16
+_LOOKED_THROUGH = 4
+#: Rows that are done together.
+GROUP = 32
+#: Words of a line of the cache.
+_LINE = 8
 
 #: Codes of RULE.whom and what else of the work steps is compiled in; :mod:`~parcelveil.watch.work_index` compares them.
 BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE = 1, 2, 3, 4
@@ -67,11 +76,34 @@ def _new_block(blocks: I64, state: I64, after: np.int64) -> Any:
 
 
 @compiled
+def _near(
+    heads: I32, blocks: I64, bits: int, parcels: I64, start: int, end: int, buckets: npt.NDArray[np.uint64]
+) -> Any:
+    """Read the heads of ``parcels[start:end]`` and the blocks that they name, and note the buckets. The sum is of no use."""
+    for row in range(start, end):
+        buckets[row - start] = bucket_of(parcels[row], bits)
+    first = np.empty(GROUP, np.int64)
+    for place in range(end - start):
+        first[place] = heads[buckets[place]]
+    read = np.int64(0)
+    for place in range(end - start):
+        if first[place] >= 0:
+            base = np.uint64(first[place] * STRIDE)
+            read += blocks[base] ^ blocks[base + np.uint64(_LINE)] ^ blocks[base + np.uint64(2 * _LINE)]
+            read ^= blocks[base + np.uint64(STRIDE - 1)]
+    return read
+
+
+@compiled
 def insert(heads: I32, blocks: I64, state: I64, bits: int, rows: I64, first: int) -> int:
     """Add ``rows[first:]``, ``(n, 5)``. Returns the row at which there was no more room, or ``n``."""
+    buckets = np.empty(GROUP, np.uint64)
+    parcels = rows[:, 0].copy()
     for row in range(first, len(rows)):
-        parcel = rows[row, 0]
-        bucket = bucket_of(parcel, bits)
+        if (row - first) % GROUP == 0:
+            state[READ] ^= _near(heads, blocks, bits, parcels, row, min(row + GROUP, len(rows)), buckets)
+        parcel = parcels[row]
+        bucket = buckets[(row - first) % GROUP]
         block, looked, repeated = np.int64(heads[bucket]), 0, False
         while block >= 0 and looked < _LOOKED_THROUGH and not repeated:
             base = block * STRIDE
@@ -107,15 +139,24 @@ def insert(heads: I32, blocks: I64, state: I64, bits: int, rows: I64, first: int
 
 
 @compiled
-def rebuild(old: I32, new: I32, blocks: I64, state: I64, bits: int, floor: int, reach: I64) -> None:
-    """Move every chain of ``old`` to ``new`` (``2 ** bits`` buckets; the same array, or one twice as long) in place.
+def rebuild(
+    old: I32, new: I32, blocks: I64, state: I64, bits: int, floor: int, reach: I64, low: int, high: int
+) -> None:
+    """Move the chains ``low:high`` of ``old`` to ``new`` (``2 ** bits`` buckets; the same array, or one twice as long).
 
     Rows that can explain nothing from ``floor`` on, ``time < floor - reach[step]``, are dropped. Where chains are split the
     blocks must have room for one more a bucket.
     """
     same = len(old) == len(new)
     rows = np.empty((64, WORDS), np.int64)
-    for bucket in range(len(old)):
+    for bucket in range(low, high):
+        if (bucket - low) % GROUP == 0:
+            for ahead in range(bucket, min(bucket + GROUP, high)):
+                if old[ahead] >= 0:
+                    first = np.uint64(old[ahead] * STRIDE)
+                    state[READ] ^= (
+                        blocks[first] ^ blocks[first + np.uint64(_LINE)] ^ blocks[first + np.uint64(2 * _LINE)]
+                    )
         block, count = np.int64(old[bucket]), 0
         if same:
             new[bucket] = -1
@@ -191,17 +232,22 @@ def explain(
     outlet: I32,
     ticket: I32,
     levels: I8,
-) -> None:
+) -> Any:
     """Raise each of ``levels`` (0, 1 or 2; those below 0 stay) to what work received up to ``known`` explains.
 
     ``looks``: the parcels. ``rules``: one row a rule, sorted by step; those of step ``s`` are ``starts[s]:starts[s + 1]``.
+    What is returned says nothing.
     """
+    buckets = np.empty(GROUP, np.uint64)
+    read = np.int64(0)
     for row in range(len(looks)):
+        if row % GROUP == 0:
+            read ^= _near(heads, blocks, bits, looks, row, min(row + GROUP, len(looks)), buckets)
         level = levels[row]
         if level < 0 or level > 1:
             continue
         parcel, moment, limit, viewer = looks[row], time[row], known[row], np.int64(actor[row])
-        block = np.int64(heads[bucket_of(parcel, bits)])
+        block = np.int64(heads[buckets[row % GROUP]])
         while block >= 0 and level < 2:
             base = np.uint64(block * STRIDE)
             word = blocks[base]
@@ -244,3 +290,4 @@ def explain(
                         level = np.int8(rules[rule, LEVEL])
             block = word >> 3
         levels[row] = level
+    return read

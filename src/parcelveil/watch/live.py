@@ -7,7 +7,8 @@
     live.end(actors)                              # the day's statistics, for the thresholds of days to come
 
 Counts are those of :class:`~parcelveil.watch.running.Running`. A count ``c`` is measured against the account's usual ``u`` on
-the scale of square roots, ``2 (sqrt(c + 3/8) - sqrt(u + 3/8))`` (Anscombe 1948), where counts of any size vary alike; the threshold
+the scale ``2 sqrt(k) (arsinh sqrt((c + 3/8) / k) - arsinh sqrt((u + 3/8) / k))`` on which negative-binomial counts of size ``k``
+vary alike, however many they are (Anscombe 1948): like square roots for few, like logarithms for many. The threshold
 is one on that scale, from the weeks before. It is fixed when the day begins, and so the moment of crossing does not
 depend on how the stream was cut.
 
@@ -29,38 +30,60 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from parcelveil.watch.baseline import Codes
+from parcelveil.watch.known_pairs import pair_keys
 from parcelveil.watch.quantiles import Floats
-from parcelveil.watch.running import Kind, Running, pairs
+from parcelveil.watch.running import Kind, Running
 from parcelveil.watch.signals import Signal
+from parcelveil.watch.streaming import NEW_ROWS
 
 I64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 #: Statistics as ``kind.count``: the detector that speaks, its share of the budget, the least count that it ever calls anybody for,
 #: and the limit before anything is known.
 _COUNTS: dict[str, tuple[str, float, float, float]] = {
     "actor.unexplained": ("bulk", 0.07, 15, 400),
-    "actor.steps": ("enumeration", 0.05, 8, 60),
-    "actor.block": ("block", 0.04, 10, 100),
-    "actor.failed": ("failed", 0.03, 10, 200),
+    "actor.steps": ("enumeration", 0.05, 12, 60),
+    "actor.block": ("block", 0.04, 25, 100),
+    "actor.failed": ("failed", 0.03, 15, 200),
     "actor.exported": ("export", 0.04, 100, 20_000),
-    "actor.device": ("device", 0.06, 4, 100),
-    "device.steps": ("enumeration", 0.015, 10, 60),
-    "device.block": ("block", 0.015, 15, 100),
-    "network.steps": ("enumeration", 0.015, 15, 200),
-    "network.block": ("block", 0.015, 20, 400),
+    "actor.device": ("device", 0.06, 6, 100),
+    "device.steps": ("enumeration", 0.015, 15, 60),
+    "device.block": ("block", 0.015, 30, 100),
+    "network.steps": ("enumeration", 0.015, 20, 200),
+    "network.block": ("block", 0.015, 40, 400),
 }
 LIVE: dict[str, float] = {name: share for name, (_, share, _, _) in _COUNTS.items()}
 HARD: dict[str, float] = {name: hard for name, (_, _, _, hard) in _COUNTS.items()}
 _KINDS: tuple[Kind, ...] = ("actor", "device", "network")
-_BULK = "actor.unexplained"
+_BULK, _DEVICE = "actor.unexplained", "actor.device"
 #: Days that the usual of a role or kind stands for, beside an account's own; and after how many its past counts half.
 _PRIOR, _HALF_LIFE = 5.0, 14
 _FADE = 0.5 ** (1 / _HALF_LIFE)
+_NOBODY = 1.0  # on that scale, the most that counts are worth which are too few to call anybody
+_FARTHEST = 50.0  # a limit on the scale of counts that no count reaches
+#: Size of the negative binomial whose scale counts are put on.
+_SIZE = 3.0
 #: Parcels that an outlet may have more than usual before that says anything.
 _SLACK = 3.0
 #: Of what happened on a device or network, who did so much of it is named beside it.
-_PART, _AT_LEAST = 0.2, 3
+_PART, _AT_LEAST = 0.15, 3
 _MOST_ROWS = 200
+
+
+class Shelf(NamedTuple):
+    """Whose devices are known when a day begins: keys of :func:`~parcelveil.watch.known_pairs.pair_keys`, ascending."""
+
+    accounts: I64
+    outlets: I64
+
+    def new(
+        self, actor: npt.NDArray[np.integer], device: npt.NDArray[np.integer], outlet: npt.NDArray[np.integer]
+    ) -> Flags:
+        """Which rows are on a device that is new to an account of which devices are known, and new to its outlet."""
+        known = np.isin(pair_keys(actor, device), self.accounts)
+        known |= (outlet >= 0) & np.isin(pair_keys(outlet, device), self.outlets)
+        return (device >= 0) & ~known & np.isin(actor, self.accounts >> 32)
 
 
 class Fixed(NamedTuple):
@@ -70,7 +93,6 @@ class Fixed(NamedTuple):
     outlet: Floats  # unexplained parcels of a day, of each outlet's code
     everywhere: float
     outlet_of: Codes  # of each account, on its last day
-    devices: I64  # known pairs of account and device
 
 
 class Usual:
@@ -83,7 +105,6 @@ class Usual:
         self._outlet_days = np.zeros(0)
         self._everywhere = self._all_days = 0.0
         self._outlet_of = np.full(0, -1, np.int32)
-        self._devices = np.zeros(0, np.int64)
 
     def fixed(self) -> Fixed:
         """A picture of what is usual now."""
@@ -94,9 +115,9 @@ class Usual:
             usual[name] = (sums + _PRIOR * mean) / (days + _PRIOR)
         outlet = (self._outlet + 1) / (self._outlet_days + 1)
         everywhere = self._everywhere / max(self._all_days, 1e-9)
-        return Fixed(usual, outlet, everywhere, self._outlet_of.copy(), self._devices)
+        return Fixed(usual, outlet, everywhere, self._outlet_of.copy())
 
-    def learn(self, live: Live, volume: pa.Table, rows: pa.Table) -> None:
+    def learn(self, live: Live, volume: pa.Table) -> None:
         """Take in a settled day."""
         actors, outlets = volume["actor"].to_numpy(), volume["outlet"].to_numpy()
         for name in LIVE:
@@ -117,9 +138,6 @@ class Usual:
         self._outlet_days = self._outlet_days * _FADE + 1
         self._everywhere = self._everywhere * _FADE + float(strangers.sum())
         self._all_days = self._all_days * _FADE + 1
-        device = rows["device"].to_numpy()
-        seen = pairs(rows["actor"].to_numpy(), device)[device >= 0]
-        self._devices = np.union1d(self._devices, seen)
 
     def _learn(self, name: str, keys: npt.NDArray[np.integer], counts: Floats, usual: Floats) -> None:
         size = int(keys.max(initial=-1)) + 1
@@ -134,17 +152,23 @@ class Usual:
 
 
 class Live:
-    """One day as it runs. ``limits``: of each statistic one number a code, on the scale of square roots; empty: none yet."""
+    """One day as it runs. ``limits``: of each statistic one number a code, on the scale of counts; empty: none yet."""
 
     def __init__(
-        self, day: int, limits: Mapping[str, Floats], fixed: Fixed, decoys: set[int], offset_minutes: int = 480
+        self,
+        day: int,
+        limits: Mapping[str, Floats],
+        fixed: Fixed,
+        shelf: Shelf,
+        decoys: set[int],
+        offset_minutes: int = 480,
     ) -> None:
-        self.day, self._limits, self._fixed, self._decoys = day, limits, fixed, decoys
-        self._running = {
-            kind: Running(day, fixed.devices, key=kind, offset_minutes=offset_minutes) for kind in _KINDS
-        }
+        self.day, self._limits, self._fixed, self._shelf, self._decoys = day, limits, fixed, shelf, decoys
+        none = np.zeros(0, np.int64)
+        self._running = {kind: Running(day, none, key=kind, offset_minutes=offset_minutes) for kind in _KINDS}
         self._rows: list[pa.Table] = []
         self._said: set[tuple[str, int]] = set()
+        self._waiting: dict[tuple[str, int], tuple[int, int, float]] = {}  # shared things over their limit
 
     def take(self, rows: pa.Table) -> list[Signal]:
         """Count these rows, and say what they show for the first time today."""
@@ -156,16 +180,20 @@ class Live:
             running.feed(rows)
             wanted = {}
             for name in LIVE:
-                if name.startswith(kind + "."):
+                if name.startswith(kind + ".") and name not in (_BULK, _DEVICE):
                     wanted[name.removeprefix(kind + ".")] = lambda keys, name=name: self.count_limit(name, keys)
             crossed = running.crossings(wanted, fresh=True)
-            for key, count, time, row, value in zip(*(crossed[c].to_pylist() for c in crossed.column_names), strict=True):
-                if f"{kind}.{count}" != _BULK:
+            for key, count, time, row, value in zip(
+                *(crossed[c].to_pylist() for c in crossed.column_names), strict=True
+            ):
+                if kind == "actor":
                     signals += self._crossed(f"{kind}.{count}", key, time, row, value)
-        return signals + self._bulk()
+                else:
+                    self._waiting.setdefault((f"{kind}.{count}", key), (time, row, value))
+        return signals + self._shared() + self._new_devices() + self._bulk()
 
     def end(self, actors: Codes) -> dict[str, tuple[npt.NDArray[np.integer], Floats]]:
-        """By statistic, keys and values on the scale of square roots: of accounts all ``actors``, of others those seen."""
+        """By statistic, keys and values on the scale of counts: of accounts all ``actors``, of others those seen."""
         made: dict[str, tuple[npt.NDArray[np.integer], Floats]] = {}
         for name in LIVE:
             keys, counts = self.counts(name)
@@ -174,11 +202,15 @@ class Live:
                 keys, counts = actors, _at(keys, counts, actors)
             if name == _BULK:
                 usual = usual * self._surges(actors, counts)
-            made[name] = keys, _scale(counts) - _scale(usual)
+            few = counts < _COUNTS[name][2]  # for which nobody is ever called
+            made[name] = keys, np.minimum(_scale(counts) - _scale(usual), np.where(few, _NOBODY, np.inf))
         return made
 
     def counts(self, name: str) -> tuple[I64, Floats]:
         """Keys that have any of a count, ascending, and how many."""
+        if name == _DEVICE:
+            keys, counts = np.unique(self._strangers(new_device=True)[0], return_counts=True)
+            return keys, counts.astype(np.float64)
         kind, count = name.split(".")
         keys, counts = self._running[kind].finals()[count]  # type: ignore[index]
         return keys, counts.astype(np.float64)
@@ -193,13 +225,24 @@ class Live:
         limits = self._limits.get(name, np.zeros(0))
         if not len(limits):
             return np.full(len(keys), HARD[name])
-        finite = limits[np.isfinite(limits)]
-        limit = _get(limits, keys, float(finite.max()) if len(finite) else np.inf)
         usual = self.usual(name, keys) * surge
-        counts = (np.maximum(limit, 0.0) / 2 + np.sqrt(usual + 0.375)) ** 2 - 0.375
-        return np.minimum(np.maximum(counts, _COUNTS[name][2]), np.maximum(HARD[name], 2 * usual))
+        limit = _get(limits, keys, np.inf)
+        unknown = np.maximum(HARD[name], 4 * usual)  # of a new account, or a class that is too small
+        counts = _unscale(_scale(usual) + np.clip(limit, 0.0, _FARTHEST))
+        return np.where(np.isfinite(limit), np.maximum(counts, _COUNTS[name][2]), unknown)
 
-    # -- bulk: the only one whose usual depends on the moment ---------------------------------------------------------
+    # -- counts that need the rows themselves -------------------------------------------------------------------------
+
+    def _new_devices(self) -> list[Signal]:
+        """Parcels that no work explains on a device that is new to account and outlet."""
+        key, row, time = self._strangers(new_device=True)
+        signals: list[Signal] = []
+        keys, counts = np.unique(key, return_counts=True)
+        for one in keys[counts > self.count_limit(_DEVICE, keys)].tolist():
+            mine = np.flatnonzero(key == one)
+            at = int(np.floor(self.count_limit(_DEVICE, np.array([one]))[0]))
+            signals += self._crossed(_DEVICE, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
+        return signals
 
     def _bulk(self) -> list[Signal]:
         keys, counts = self.counts(_BULK)
@@ -223,7 +266,9 @@ class Live:
                 signals += self._crossed(_BULK, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
         return signals
 
-    def _surge(self, keys: I64, outlet: int, beside: npt.NDArray[np.generic], everywhere: npt.NDArray[np.generic]) -> Floats:
+    def _surge(
+        self, keys: I64, outlet: int, beside: npt.NDArray[np.generic], everywhere: npt.NDArray[np.generic]
+    ) -> Floats:
         """How much more than in a usual whole day the others at the outlet, and of the carrier, have by now."""
         own = self.usual(_BULK, keys)
         total = float(_get(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
@@ -243,11 +288,14 @@ class Live:
         overall = (counts.sum() - counts) / (self._fixed.everywhere + 10 * _SLACK)
         return np.maximum(1.0, np.maximum(at_home, overall))
 
-    def _strangers(self) -> tuple[I64, I64, I64]:
+    def _strangers(self, *, new_device: bool = False) -> tuple[I64, I64, I64]:
         """Account, id and receipt of each look at a parcel that the account had not seen today, at level 0."""
         table = self._table()
         level, waybill = table["provisional"].to_numpy(), table["waybill"].to_numpy()
-        at = np.flatnonzero((level == 0) & (waybill != 0))
+        wanted = (level == 0) & (waybill != 0)
+        if new_device:
+            wanted &= self._shelf.new(*(table[name].to_numpy() for name in ("actor", "device", "outlet")))
+        at = np.flatnonzero(wanted)
         actor, waybill = table["actor"].to_numpy()[at].astype(np.int64), waybill[at]
         order = np.lexsort((waybill, actor))
         first = np.ones(len(at), np.bool_)
@@ -263,7 +311,9 @@ class Live:
             return []
         at = np.flatnonzero(np.isin(rows["waybill"].to_numpy(), np.fromiter(self._decoys, np.int64)))
         signals = []
-        for actor, time, row in zip(*(rows[c].to_numpy()[at].tolist() for c in ("actor", "received", "id")), strict=True):
+        for actor, time, row in zip(
+            *(rows[c].to_numpy()[at].tolist() for c in ("actor", "received", "id")), strict=True
+        ):
             if ("decoy", actor) not in self._said:
                 self._said.add(("decoy", actor))
                 ids = np.array([row], np.int64)
@@ -274,32 +324,59 @@ class Live:
         if (name, key) in self._said:
             return []
         self._said.add((name, key))
-        kind, detector = name.split(".")[0], _COUNTS[name][0]
         table = self._table()
         received, ids = table["received"].to_numpy(), table["id"].to_numpy()
-        until = (received < time) | ((received == time) & (ids <= row))
-        mine = until & (table[kind].to_numpy() == key)
-        codes = np.array([key])
-        expected, limit = float(self.usual(name, codes)[0]), float(self.count_limit(name, codes)[0])
-        signals = [Signal(kind, key, detector, time, self.day, value, expected, 1.0, limit, ids[mine][-_MOST_ROWS:])]
-        if kind != "actor":  # who did much of it is named too
-            actors, counts = np.unique(table["actor"].to_numpy()[mine], return_counts=True)
-            for actor in actors[counts >= max(_AT_LEAST, _PART * counts.sum())].tolist():
-                rows = ids[mine & (table["actor"].to_numpy() == actor)][-_MOST_ROWS:]
-                signals.append(Signal("actor", actor, detector, time, self.day, value, expected, 1.0, limit, rows))
+        mine = ((received < time) | ((received == time) & (ids <= row))) & (table["actor"].to_numpy() == key)
+        return [self._signal(name, "actor", key, time, value, ids[mine], key)]
+
+    def _shared(self) -> list[Signal]:
+        """Devices and networks over their limit, as soon as two accounts have a part in it: one alone is told as himself."""
+        signals: list[Signal] = []
+        for (name, key), (time, row, value) in list(self._waiting.items()):
+            kind, table = name.split(".", maxsplit=1)[0], self._table()
+            at = np.flatnonzero(table[kind].to_numpy() == key)
+            received, ids, actor = (table[column].to_numpy()[at] for column in ("received", "id", "actor"))
+            since = int(np.searchsorted(received, time)) + int(np.count_nonzero((received == time) & (ids < row)))
+            until, parts = np.arange(1, len(at) + 1), {}
+            for one in np.unique(actor).tolist():  # few: those of one outlet
+                parts[one] = np.cumsum(actor == one) >= np.maximum(_AT_LEAST, _PART * until)
+            both = np.flatnonzero(np.sum(list(parts.values()), axis=0)[since:] > 1)
+            if not len(both):
+                continue
+            end = since + int(both[0])
+            del self._waiting[name, key]
+            self._said.add((name, key))
+            signals.append(self._signal(name, kind, key, int(received[end]), value, ids[: end + 1], key))
+            for one, part in parts.items():
+                if part[end]:
+                    rows = ids[: end + 1][actor[: end + 1] == one]
+                    signals.append(self._signal(name, "actor", one, int(received[end]), value, rows, key))
         return signals
 
+    def _signal(self, name: str, kind: str, subject: int, time: int, value: float, rows: I64, key: int) -> Signal:
+        codes = np.array([key])
+        expected, limit = float(self.usual(name, codes)[0]), float(self.count_limit(name, codes)[0])
+        detector = _COUNTS[name][0]
+        return Signal(kind, subject, detector, time, self.day, value, expected, 1.0, limit, rows[-_MOST_ROWS:])
+
     def _table(self) -> pa.Table:
+        if not self._rows:
+            return NEW_ROWS.empty_table().select(_KEPT)
         if len(self._rows) > 1:
             self._rows = [pa.concat_tables(self._rows).combine_chunks()]
         return self._rows[0]
 
 
-_KEPT = ["id", "received", "actor", "device", "network", "waybill", "provisional"]
+_KEPT = ["id", "received", "actor", "outlet", "device", "network", "waybill", "provisional"]
 
 
 def _scale(counts: Floats) -> Floats:
-    result: Floats = 2 * np.sqrt(np.maximum(counts, 0.0) + 0.375)
+    result: Floats = 2 * np.sqrt(_SIZE) * np.arcsinh(np.sqrt((np.maximum(counts, 0.0) + 0.375) / _SIZE))
+    return result
+
+
+def _unscale(values: Floats) -> Floats:
+    result: Floats = _SIZE * np.sinh(values / (2 * np.sqrt(_SIZE))) ** 2 - 0.375
     return result
 
 

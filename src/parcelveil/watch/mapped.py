@@ -39,7 +39,16 @@ from parcelveil.event import ACCESS, CUSTOMER, LONGEST, SEEN_FIELDS, folded
 from parcelveil.intake import cells
 from parcelveil.intake.work import read_times, timestamps
 from parcelveil.seal.siv import Cmac
-from parcelveil.watch.access_cells import ACCOUNT, PHONE, by_distinct, network_of, numbers, read_count, read_subject
+from parcelveil.watch.access_cells import (
+    ACCOUNT,
+    DEVICE,
+    PHONE,
+    by_distinct,
+    network_of,
+    numbers,
+    read_count,
+    read_subject,
+)
 from parcelveil.watch.codes import I64
 from parcelveil.watch.mapping import BROKEN, IGNORE, Mapping, read_fields, read_word, recognise_access
 from parcelveil.watch.recent import Recent
@@ -86,7 +95,6 @@ _TEXTS: tuple[str, ...] = (
 )
 _TEXTS += ("outcome", "ticket", "subject", "records")
 _IDENTIFIERS = ("event_id", "actor", "role", "outlet", "device", "waybill_no", "ticket")
-_DEVICE = f"^[0-9A-Za-z#][0-9A-Za-z#._/:-]{{0,{LONGEST - 1}}}$"
 _SCIENTIFIC = r"^[0-9](\.[0-9]+)?[eE]\+?[0-9]+$"
 _SHOWN_IN_FULL = SEEN_FIELDS["name"] | SEEN_FIELDS["phone"] | SEEN_FIELDS["address"]
 
@@ -236,7 +244,7 @@ class _Batch:
         for name in ("actor", "device", "outlet"):
             self.reject(_like(self.text[name], PHONE), f"{name}.personal", name)
         self.reject(_unlike(actors, ACCOUNT), "actor.malformed", "actor")
-        self.reject(_unlike(devices, _DEVICE), "device.malformed", "device")
+        self.reject(_unlike(devices, DEVICE), "device.malformed", "device")
         roles = by_distinct(self.text["role"], lambda text: read_word("role", text, self.mapping))
         networks = by_distinct(self.text["network"], lambda text: network_of(text) or "?")
         self.reject(pc.equal(networks, "?").fill_null(False), "network.malformed", "network")

@@ -158,7 +158,9 @@ def recognise_access(names: Sequence[str], mapping: Mapping | None = None) -> di
         if target in mapping.columns:
             found[target] = mapping.columns[target]
         elif target not in mapping.constants:
-            known = [folded[word] for word in _headers()[target] if word in folded and folded[word] not in taken]
+            known = [
+                folded[word] for word in spellings("columns", target) if word in folded and folded[word] not in taken
+            ]
             if known:
                 found[target] = (known[0],)
                 taken.add(known[0])
@@ -182,9 +184,9 @@ def _words() -> dict[str, dict[str, list[str]]]:
 
 
 @functools.cache
-def _headers() -> dict[str, tuple[str, ...]]:
-    spellings = _words()["columns"]
-    return {target: tuple(fold(word) for word in (target, *spellings[target])) for target in ACCESS.names}
+def spellings(kind: str, target: str) -> tuple[str, ...]:
+    """The folded names that a column ``target`` has, the preferred ones first. ``kind``: columns, register."""
+    return tuple(fold(word) for word in (target, *_words()[kind][target]))
 
 
 @functools.cache

@@ -23,8 +23,9 @@ at its nominal rate), and of a pair each account has it; the highest partner cou
 rare neighbourhoods, or a rare device or network, in common (of these the :data:`MOST_PAIRS` strongest), so the work grows
 with looks, not with pairs of accounts.
 
-**It cannot see** two who work in different neighbourhoods, from different devices, at different times: as far as the data go they
-are two.
+**It cannot see** two who work in different neighbourhoods, from their own devices, at different times: as far as the data go
+they are two. Two who share out the parcels of some outlets do just that if the numbers lie far apart, for where a parcel
+is stands in no look. What finds those is each one's own sum of looks without a reason (``slow``).
 """
 
 from __future__ import annotations

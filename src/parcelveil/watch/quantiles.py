@@ -28,8 +28,9 @@ _FROM, _TO = 0.05, 0.005
 _READ_OFF = 60
 #: No sample smaller than this says anything about its tail.
 FEWEST = 20
-#: The least slope of a tail: values that hardly differ would put the threshold upon them.
-_FLATTEST = 1e-3
+#: The least slope of a tail, where nothing else is said: that of ``-log10`` of a probability. Values that hardly differ would put
+#: the threshold upon them, and call what lies a little above impossible.
+FLATTEST = float(1 / np.log(10))
 
 
 def count_score(count: npt.NDArray[np.int64], expected: Floats, size: Floats) -> Floats:
@@ -44,9 +45,23 @@ def count_score(count: npt.NDArray[np.int64], expected: Floats, size: Floats) ->
 
 def normal_quantile(p: Floats) -> Floats:
     """The standard normal quantile for 0 < p < 1, to about 1e-9 (P. J. Acklam's rational approximation, 2003)."""
-    a = (-39.69683028665376, 220.9460984245205, -275.9285104469687, 138.3577518672690, -30.66479806614716, 2.506628277459239)
+    a = (
+        -39.69683028665376,
+        220.9460984245205,
+        -275.9285104469687,
+        138.3577518672690,
+        -30.66479806614716,
+        2.506628277459239,
+    )
     b = (-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572, 1.0)
-    c = (-0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968, 2.938163982698783)
+    c = (
+        -0.007784894002430293,
+        -0.3223964580411365,
+        -2.400758277161838,
+        -2.549732539343734,
+        4.374664141464968,
+        2.938163982698783,
+    )
     d = (0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416, 1.0)
     tail = np.minimum(p, 1 - p)
     q = np.sqrt(-2 * np.log(tail))
@@ -58,35 +73,35 @@ def normal_quantile(p: Floats) -> Floats:
     return result
 
 
-def upper_quantile(sample: Floats, share: float) -> float:
+def upper_quantile(sample: Floats, share: float, *, fitted: tuple[float, float] = (_FROM, _TO), flattest: float = FLATTEST) -> float:
     """The value that a ``share`` (0 to 1) of what ``sample`` stands for exceeds. Infinite for a sample under :data:`FEWEST`.
 
-    Read off where :data:`_READ_OFF` values and more lie above it. Else the tail is taken as exponential from where 5 % of
-    the sample lie above, with the slope between there and where 0.5 % do; the few values beyond, among whom those are
-    who are sought, do not count.
+    Read off where :data:`_READ_OFF` values and more lie above it. Else the tail is taken as exponential, with the slope
+    between where the first and the second share of ``fitted`` lie above (5 % and 0.5 %); the few values beyond, among whom
+    those are who are sought, do not count.
     """
     if len(sample) < FEWEST:
         return float("inf")
     if len(sample) * share >= _READ_OFF:
         return float(np.quantile(sample, 1 - share, method="higher"))
-    end, to, slope = _tail(sample)
+    end, to, slope = _tail(sample, *fitted, flattest)
     return float(end + slope * np.log(to / share))
 
 
-def tail_share(sample: Floats, values: Floats) -> Floats:
+def tail_share(sample: Floats, values: Floats, *, flattest: float = FLATTEST) -> Floats:
     """The share that exceeds each of ``values``: the inverse of :func:`upper_quantile`, for telling how rare something is."""
     n = len(sample)
     if n < FEWEST:
         return np.ones_like(values)
     above = n - np.searchsorted(np.sort(sample), values, side="left")
-    end, to, slope = _tail(sample)
-    beyond = np.where(values > end, to * np.exp(-(values - end) / slope), above / n)
+    end, to, slope = _tail(sample, _FROM, _TO, flattest)
+    beyond = np.where(values > end, to * np.exp(-np.maximum(values - end, 0.0) / slope), above / n)
     return np.where(above >= _READ_OFF, above / n, np.minimum(beyond, 1.0))
 
 
-def _tail(sample: Floats) -> tuple[float, float, float]:
+def _tail(sample: Floats, since: float, to: float, flattest: float) -> tuple[float, float, float]:
     """Where the fitted tail ends, the share above that, and the slope of an exponential one."""
-    to = max(_TO, 4 / len(sample))
-    since = max(_FROM, 4 * to)
+    to = max(to, 4 / len(sample))
+    since = max(since, 4 * to)
     start, end = np.quantile(sample, [1 - since, 1 - to])
-    return float(end), to, max(float(end - start) / float(np.log(since / to)), _FLATTEST)
+    return float(end), to, max(float(end - start) / float(np.log(since / to)), flattest)

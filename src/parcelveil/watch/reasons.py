@@ -100,12 +100,11 @@ def row_words(row: Row, language: str = "en", offset_minutes: int = 480) -> str:
     """The work that explains a look, or what fails."""
     table = texts()
     step = table["steps"].get(row.step, {}).get(language, row.step)
-    time = moment(row.step_time, offset_minutes) if row.step_time else "?"
-    if row.why:
-        return str(table["why"][row.why][language].format(step=step, time=time))
-    if row.step:
-        return f"{step}, {time}"
-    return "-"
+    said = table["why"][row.why][language].format(step=step) if row.why else step
+    if not said:
+        return "-"
+    when = moment(row.step_time, offset_minutes) if row.step_time else ""
+    return ("，" if language == "zh" else ", ").join(one for one in (said, when) if one)
 
 
 def moment(time: int, offset_minutes: int = 480) -> str:
@@ -124,6 +123,8 @@ def _local(time: int, offset_minutes: int) -> datetime:
 
 def _number(value: float) -> str:
     """``1,240``, ``1.4``, ``0.02``: as few digits as say it."""
+    if value < 0:
+        return "-" + _number(-value)
     if value == int(value):
         return f"{int(value):,}"
     if value >= 20:

@@ -151,7 +151,9 @@ class Running:
         self._rise("indirect", first("indirect", parcel & (level >= 0) & (level < 2)), one, place, column)
         self._rise("device", first("device", new_device), one, place, column)
         self._rise("failed", np.flatnonzero(~ok), one, place, column)
-        self._rise("exported", np.flatnonzero(exported), np.maximum(column["records"], 0).astype(np.int64), place, column)
+        self._rise(
+            "exported", np.flatnonzero(exported), np.maximum(column["records"], 0).astype(np.int64), place, column
+        )
         at = np.flatnonzero(walking)
         steps = np.zeros(len(key), np.int64)
         steps[at] = passes.walked(place[at], column["serial"][at], self._rings, self._held)

@@ -72,21 +72,22 @@ class Scores(NamedTuple):
     def signals(self, threshold: float | Float) -> list[Signal]:
         """A signal for each subject whose score exceeds ``threshold`` (one number, or one a subject)."""
         limits = np.broadcast_to(np.asarray(threshold, np.float64), self.score.shape)
-        return [
-            Signal(
-                self.subject_kind,
-                int(self.subject[i]),
-                self.name,
-                int(self.time[i]),
-                self.day,
-                float(self.value[i]),
-                float(self.expected[i]),
-                float(10.0 ** -min(self.score[i], 300.0)),
-                float(limits[i]),
-                self.rows[self.offsets[i] : self.offsets[i + 1]][:MOST_ROWS],
-            )
-            for i in np.flatnonzero(self.score > limits)
-        ]
+        return [self.signal(at, float(limits[at])) for at in np.flatnonzero(self.score > limits).tolist()]
+
+    def signal(self, at: int, threshold: float = 0.0) -> Signal:
+        """The signal of the subject at a place."""
+        return Signal(
+            self.subject_kind,
+            int(self.subject[at]),
+            self.name,
+            int(self.time[at]),
+            self.day,
+            float(self.value[at]),
+            float(self.expected[at]),
+            float(10.0 ** -min(self.score[at], 300.0)),
+            threshold,
+            self.rows[self.offsets[at] : self.offsets[at + 1]][:MOST_ROWS],
+        )
 
     def of(self, subject: int) -> tuple[float, float, float]:
         """``(value, expected, score)`` of one subject; zeros where it has none."""

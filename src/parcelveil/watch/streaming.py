@@ -3,14 +3,15 @@
 ::
 
     stream = Stream(rules, offset_minutes=480)
-    made = stream.feed(coded_accesses, coded_works)   # a second or an hour of them, in about the order of receipt
-    made.open                                         # looks that want a reason now: NEW_ROWS, by (received, id)
-    made.days                                         # DayRows of the days that are settled with this
-    stream.flush()                                    # at the end: what was held back
+    for made in stream.feed(coded_accesses, coded_works):   # a second or an hour of them, in about the order of receipt
+        made.looks                                          # all looks that were taken: CODED_ACCESS, by (received, id)
+        made.open                                           # those of them that want a reason now: NEW_ROWS
+        made.days                                           # DayRows of the days that are settled after them
+    for made in stream.flush(): ...                         # at the end: what was held back
 
 **Order.** Rows are held back until the *watermark* has passed them: the latest receipt seen, less ``disorder_us``. Then they
 are taken by ``(received, id)``, so that any division into micro-batches and any disorder within that time gives the same
-rows, bit for bit. A row that comes later still counts as received at the watermark, and is counted in ``late``. A look
+rows, bit for bit; and looks that came before a day was settled are given before it, in whatever pieces they came. A row that comes later still counts as received at the watermark, and is counted in ``late``. A look
 whose id was there within two days before is a repetition: left out, and counted in ``duplicates``.
 
 **Levels.** A look's provisional level is known as soon as the watermark has passed it. A day is settled when the watermark
@@ -23,7 +24,7 @@ has passed its end by :data:`~parcelveil.watch.coded.GRACE`; a settled level is 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -53,8 +54,9 @@ if _COMPILED != (passes.OK, passes.SEARCH, passes.EXPORT):
 
 
 class Made(NamedTuple):
-    """What one step gave: ``open`` of :data:`NEW_ROWS`, and the days that are settled, in order."""
+    """What one step gave; all in order, and the days settled after the looks."""
 
+    looks: pa.Table
     open: pa.Table
     days: list[DayRows]
 
@@ -117,7 +119,7 @@ class Stream:
     ) -> None:
         self._rules = rules if callable(rules) else None
         self.index = WorkIndex(rules() if callable(rules) else rules)
-        self._offset, self._disorder = offset_minutes, disorder_us
+        self._offset, self.disorder = offset_minutes, disorder_us
         self._looks, self._works = Waiting(), Waiting()
         self._seen = _Seen()
         self._days: dict[int, _Day] = {}
@@ -125,41 +127,68 @@ class Stream:
         self.watermark = _EARLIEST  # what was received before it has been taken; microseconds
         self.late = self.duplicates = self.looks = self.works = 0
 
-    def feed(self, accesses: pa.Table | None = None, works: pa.Table | None = None) -> Made:
-        """Take micro-batches of CODED_ACCESS and CODED_WORK, either of them or both. Raises InputError for other columns."""
+    def feed(self, accesses: pa.Table | None = None, works: pa.Table | None = None) -> Iterator[Made]:
+        """Take micro-batches of CODED_ACCESS and CODED_WORK, either of them or both; gives what is known with them.
+
+        They are kept before anything is asked of the iterator. Raises InputError for other columns.
+        """
+        return self.advance(self.add(accesses, works) - self.disorder)
+
+    def add(self, accesses: pa.Table | None = None, works: pa.Table | None = None) -> int:
+        """As :meth:`feed`, but the watermark stays. Returns the latest receipt among the rows."""
         if self.watermark >= _LATEST:
             raise UsageError("the stream was flushed: begin a new one")
-        watermark = self.watermark
+        latest = _EARLIEST
         if works is not None and works.num_rows:
             columns = self._on_time(as_columns(works, CODED_WORK))
             self.works += works.num_rows
-            watermark = max(watermark, self._works.add(columns) - self._disorder)
+            latest = max(latest, self._works.add(columns))
         if accesses is not None and accesses.num_rows:
             columns = self._on_time(as_columns(accesses, CODED_ACCESS))
-            self.looks += accesses.num_rows
             if columns["actor"].min() < -passes.SHIFT:
                 raise InputError("the accesses have accounts that no coder gives")
             time, received = columns["time"], columns["received"]
             off = (time < received - GRACE) | (time > received + AHEAD)
             if off.any():  # only what came too late: other clocks were set right when the rows were coded
                 columns["time"] = np.where(off, received, time)
-            watermark = max(watermark, self._looks.add(columns) - self._disorder)
-        return self.advance(watermark)
+            self.looks += accesses.num_rows
+            latest = max(latest, self._looks.add(columns))
+        return latest
 
-    def advance(self, watermark: int) -> Made:
-        """Take all that was received before ``watermark``: the sources have nothing earlier any more."""
-        self.watermark = max(self.watermark, watermark)
-        if self._rules is not None:
-            self.index.rules = self._rules()
-        works = self._works.before(self.watermark)
-        if works is not None:
-            self.index.add(works)
-        looks = self._looks.before(self.watermark)
-        return Made(_table(self._taken(looks), NEW_ROWS), self._settle())
+    def advance(self, watermark: int) -> Iterator[Made]:
+        """Take all that was received before ``watermark``: the sources have nothing earlier any more.
 
-    def flush(self) -> Made:
+        Gives one step for every day that is settled on the way, and one for the rest.
+        """
+        while self._days or self._looks:
+            until = self._next_settling()
+            if until >= watermark:
+                break
+            yield self._step(until)
+        if watermark > self.watermark:
+            yield self._step(watermark)
+
+    def flush(self) -> Iterator[Made]:
         """Take all rows and settle all days. Nothing can be fed afterwards."""
         return self.advance(_LATEST)
+
+    def _next_settling(self) -> int:
+        """When the first day is settled that is open, or will be by what waits."""
+        times = [self._start(min(self._days))] if self._days else []
+        if self._looks:
+            times.append(self._looks.first - GRACE)
+        day = int(day_of(np.array([min(times)]), self._offset)[0])
+        return max(self._start(day + 1) + GRACE, self.watermark)
+
+    def _step(self, watermark: int) -> Made:
+        self.watermark = watermark
+        if self._rules is not None:
+            self.index.rules = self._rules()
+        works = self._works.before(watermark)
+        if works is not None:
+            self.index.add(works)
+        looks, opened = self._taken(self._looks.before(watermark))
+        return Made(_table(looks, CODED_ACCESS), _table(opened, NEW_ROWS), self._settle())
 
     def _on_time(self, columns: Columns) -> Columns:
         """Rows that come after the watermark has passed them count as received at it."""
@@ -169,17 +198,17 @@ class Stream:
             columns["received"] = np.where(late, np.int64(self.watermark), columns["received"])
         return columns
 
-    def _taken(self, looks: Columns | None) -> list[Columns]:
-        """The open ones of ``looks``, in order, with their provisional level; sums of days are added to."""
+    def _taken(self, looks: Columns | None) -> tuple[list[Columns], list[Columns]]:
+        """``looks`` in order without repetitions, and the open ones with their level; sums of days are added to."""
         if looks is None:
-            return []
+            return [], []
         looks = ordered(looks)
         first = self._seen.first(looks["id"], looks["received"])
         if not first.all():
             self.duplicates += int(len(first) - first.sum())
             looks = {name: column[first] for name, column in looks.items()}
         if not first.any():
-            return []
+            return [], []
         ok = looks["outcome"] == passes.OK
         levels = np.where(ok & (looks["waybill"] != 0), np.int8(0), np.int8(-1))
         self.index.explain(looks, looks["received"], levels)
@@ -196,7 +225,7 @@ class Stream:
             passes.tally(day.sums, np.flatnonzero(of_day), self._start(number), *columns)
             rows = np.flatnonzero(of_day & wanting)
             day.open.append({name: column[rows] for name, column in looks.items()})
-        return [{name: column[wanting] for name, column in looks.items()}]
+        return [looks], [{name: column[wanting] for name, column in looks.items()}]
 
     def _settle(self) -> list[DayRows]:
         """The days that ended long enough before the watermark; work that explains nothing any more is forgotten."""

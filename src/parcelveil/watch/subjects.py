@@ -9,9 +9,10 @@
 An **occasion** is a local day on which an account looked at a recipient (``subject``, a pseudonym of the phone) without a
 reason. Looks at fifteen parcels of one customer on one day are one occasion; the same parcel tomorrow is another. The
 statistic is the number of occasions beyond the first, over all recipients and the trailing :data:`WINDOW` days, so it
-accumulates: one look a day at five people makes nine in a fortnight. Each repetition counts ``1 / (1 + others)``, where
-*others* are the accounts that looked at the recipient without a reason as well: a shop that returns parcels every day is
-known to all.
+accumulates: one look a day at five people makes nine in a fortnight. From each recipient's repetitions those are taken off
+that are everybody's: the mean number of occasions of the *other* accounts that looked at the recipient without a reason as
+well. A shop whose returns the whole outlet searches for every day is nobody's secret; a neighbour whom colleagues look up
+now and then and one account daily is.
 
 How many repetitions are usual follows from how many such looks an account has at all: the rate of the role, over the days
 before, without its highest few, times the account's own occasions, shrunk to what the account itself had two weeks and
@@ -58,7 +59,7 @@ class Subjects:
         self._counts = (_Repetitions(), _Repetitions())
 
     def score(self, rows: DayRows) -> Scores:
-        """``subject`` of every account of the day; value: weighted repetitions in the trailing window."""
+        """``subject`` of every account of the day; value: repetitions in the trailing window beyond everybody's."""
         day, actors, roles = rows.day, rows.volume["actor"].to_numpy(), rows.volume["role"].to_numpy()
         table = rows.rows
         settled, subject = table["settled"].to_numpy(), table["subject"].to_numpy()
@@ -112,14 +113,14 @@ class _Repetitions:
 
     def score(self, actors: Codes, roles: Codes) -> tuple[Float, Float, Float]:
         """Value, expected and score of each of ``actors`` (ascending); then learn the roles' rates."""
-        weight = 1.0 / self._accounts()
+        others = self._others()
         at = np.searchsorted(actors, self._actor)
         there = at < len(actors)
         there[there] = actors[at[there]] == self._actor[there]
 
         def summed(mask: np.uint32) -> tuple[Float, Float]:
             times = np.bitwise_count(self._days[there] & mask).astype(np.float64)
-            repeats = np.bincount(at[there], np.maximum(times - 1, 0) * weight[there], len(actors))
+            repeats = np.bincount(at[there], np.maximum(times - 1 - others[there], 0), len(actors))
             return np.bincount(at[there], times, len(actors)).astype(np.float64), repeats.astype(np.float64)
 
         occasions, value = summed(_ALL)
@@ -135,10 +136,12 @@ class _Repetitions:
             self._learned(role, value[of], occasions[of])
         return value, expected, score
 
-    def _accounts(self) -> Float:
-        """Of each pair, how many accounts look at its recipient."""
-        _, place, counts = np.unique(self._subject, return_inverse=True, return_counts=True)
-        return counts[place].astype(np.float64)
+    def _others(self) -> Float:
+        """Of each pair, how many occasions the other accounts have with its recipient on average; 0 where there are none."""
+        times = np.bitwise_count(self._days).astype(np.float64)
+        _, place, accounts = np.unique(self._subject, return_inverse=True, return_counts=True)
+        rest, number = np.bincount(place, times)[place] - times, accounts[place] - 1
+        return np.asarray(np.where(number > 0, rest / np.maximum(number, 1), 0.0))
 
     def _learned(self, role: int, value: Float, occasions: Float) -> tuple[float, float]:
         some = occasions > 0

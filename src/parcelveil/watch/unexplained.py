@@ -4,16 +4,19 @@
 
     detector = Unexplained()
     for rows in days:                                # of watch.daily.DayRows, in order
-        for scores in detector.score(rows):          # unexplained, slow, grouped, volume
+        for scores in detector.score(rows):          # unexplained, volume, opened, searched, grouped
             ...
 
 ===============  =====================================================================================================
 unexplained      parcels looked at on one day that no work explains, against what was to be expected
                  (:class:`~parcelveil.watch.baseline.Baseline`), in deviations of the square root
-slow             the same over days: a one-sided CUSUM of the clipped score. Clipped above, so that one bad day (a wave of
+opened, searched the same over days: a one-sided CUSUM of the clipped score. Clipped above, so that one bad day (a wave of
                  complaints) does not look like many; clipped below, so that days off do not pay for others. Page 1954;
-                 the constants are those with which 5 a day are found within a week while a promised rate holds
-grouped          the CUSUM of parcels that only the outlet explains: who harvests what lies on the shelf beside him
+                 the constants are those with which 5 a day are found within a week while a promised rate holds. What was
+                 opened is counted by parcels, what was searched for by occasions, because one search at the counter
+                 finds all parcels of a customer. Both are the detector *slow*
+grouped          the CUSUM of what only the outlet explains, parcels opened and searches: who harvests what lies on the
+                 shelf beside him
 volume           looks of a day against own and peers' days, explained or not: the logarithm of the ratio
 ===============  =====================================================================================================
 
@@ -26,14 +29,19 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.watch.baseline import Baseline, Codes, Counts, Scored
-from parcelveil.watch.coded import GRACE
+from parcelveil.watch.coded import ACTIONS, GRACE
 from parcelveil.watch.daily import DayRows
-from parcelveil.watch.signals import Scores
 from parcelveil.watch.quantiles import Floats
+from parcelveil.watch.signals import Scores
 
+#: The sums over days.
+SUMS = ("opened", "searched", "grouped")
+#: Results of a search come together; what comes so much later (microseconds) is another search.
+APART = 120_000_000
 #: Bounds of a day's score in the CUSUM, and what is taken off every day.
 LOWEST, HIGHEST, DRIFT = -2.0, 3.0, 0.75
 _DAY = 86_400_000_000
+_SEARCH = ACTIONS.index("search")
 #: Looks that do not count much, however few are usual.
 _FEW = 10.0
 
@@ -80,19 +88,22 @@ class Unexplained:
 
     def __init__(self, offset_minutes: int = 480) -> None:
         self._offset = offset_minutes * 60_000_000
-        self._none, self._grouped, self._looks = Baseline(), Baseline(), Baseline()
-        self.slow, self.grouped = Cusum(), Cusum()
+        self._baselines = {name: Baseline() for name in ("unexplained", *SUMS, "volume")}
+        self._sums = {name: Cusum() for name in SUMS}
+        #: Of the last day's accounts, by how much the others at their outlets exceeded what was expected of them.
+        self.outlet_factor: Floats = np.ones(0)
 
     def score(self, rows: DayRows) -> list[Scores]:
         """The day's statistics, of each account that looked at anything; the sums of those whose past is known."""
-        day, (actors, roles, outlets, looks, direct, group, none) = rows.day, _columns(rows)
+        day, (actors, roles, outlets, looks, direct, none) = rows.day, _columns(rows)
         time = (day + 1) * _DAY - self._offset + GRACE
-        strangers, shelf = parcels(rows, actors, 0), parcels(rows, actors, 1)
-        u = self._none.score(day, actors, roles, outlets, strangers, looks - none)
-        g = self._grouped.score(day, actors, roles, outlets, shelf, direct)
-        v = self._looks.score(day, actors, roles, outlets, looks, np.ones_like(looks))
-        slow, slow_count, slow_expected = self.slow.add(day, actors, u, strangers)
-        shelves, shelf_count, shelf_expected = self.grouped.add(day, actors, g, shelf)
+        exposure, one = looks - none, np.ones_like(looks)
+        strangers = parcels(rows, actors, 0)
+        opened, searched = parcels(rows, actors, 0, opened=True), searches(rows, actors, 0)
+        shelf = parcels(rows, actors, 1, opened=True) + searches(rows, actors, 1)
+
+        def scored(name: str, count: Counts, work: Counts) -> Scored:
+            return self._baselines[name].score(day, actors, roles, outlets, count, work)
 
         def made(
             name: str, value: npt.NDArray[np.generic], expected: Floats, score: Floats, of: npt.NDArray[np.bool_]
@@ -103,29 +114,57 @@ class Unexplained:
             return Scores("actor", name, day, actors[of], *columns, times, *none)
 
         everybody = np.ones(len(actors), np.bool_)
-        ratio = np.log((looks + _FEW) / (v.expected + _FEW))
-        return [
-            made("unexplained", strangers, u.expected, u.residual, everybody),
-            made("slow", slow_count, slow_expected, slow, u.known),
-            made("grouped", shelf_count, shelf_expected, shelves, g.known),
-            made("volume", looks, v.expected, ratio, everybody),
+        whole, volume = scored("unexplained", strangers, exposure), scored("volume", looks, one)
+        self.outlet_factor = whole.outlet_factor
+        ratio = np.log((looks + _FEW) / (volume.expected + _FEW))
+        result = [
+            made("unexplained", strangers, whole.expected, whole.residual, everybody),
+            made("volume", looks, volume.expected, ratio, everybody),
         ]
+        for name, count, work in (
+            ("opened", opened, exposure),
+            ("searched", searched, exposure),
+            ("grouped", shelf, direct),
+        ):
+            of_day = scored(name, count, work)
+            total, counted, expected = self._sums[name].add(day, actors, of_day, count)
+            result.append(made(name, counted, expected, total, of_day.known))
+        return result
+
+    def restart(self, name: str, actor: int) -> None:
+        """Begin a sum anew: after a case the same days are not counted twice."""
+        self._sums[name].restart(actor)
+
+    def since(self, name: str, actor: int) -> int:
+        """The day on which a sum left zero."""
+        return self._sums[name].since(actor)
 
 
-def _columns(rows: DayRows) -> tuple[Codes, Codes, Codes, Counts, Counts, Counts, Counts]:
-    table = rows.volume
-    names = ("actor", "role", "outlet", "looks", "direct", "grouped", "none")
-    actor, role, outlet, looks, direct, grouped, none = (table[name].to_numpy() for name in names)
-    return actor, role, outlet, looks, direct, grouped, none
+def _columns(rows: DayRows) -> tuple[Codes, Codes, Codes, Counts, Counts, Counts]:
+    names = ("actor", "role", "outlet", "looks", "direct", "none")
+    actor, role, outlet, looks, direct, none = (rows.volume[name].to_numpy() for name in names)
+    return actor, role, outlet, looks, direct, none
 
 
-def parcels(rows: DayRows, actors: Codes, level: int) -> Counts:
-    """How many different parcels each of ``actors`` (ascending) looked at on a level of explanation."""
+def parcels(rows: DayRows, actors: Codes, level: int, *, opened: bool = False) -> Counts:
+    """How many different parcels each of ``actors`` (ascending) looked at on a level; ``opened``: not by searching."""
     table = rows.rows
     of = (table["settled"].to_numpy() == level) & (table["waybill"].to_numpy() != 0)
+    if opened:
+        of &= table["action"].to_numpy() != _SEARCH
     actor, waybill = table["actor"].to_numpy()[of], table["waybill"].to_numpy()[of]
     order = np.lexsort((waybill, actor))
     actor, waybill = actor[order], waybill[order]
     first = np.r_[True, (actor[1:] != actor[:-1]) | (waybill[1:] != waybill[:-1])] if len(actor) else np.zeros(0, bool)
-    counts = np.bincount(np.searchsorted(actors, actor[first]), minlength=len(actors))
-    return counts.astype(np.int64)
+    return np.bincount(np.searchsorted(actors, actor[first]), minlength=len(actors)).astype(np.int64)
+
+
+def searches(rows: DayRows, actors: Codes, level: int) -> Counts:
+    """On how many occasions each of ``actors`` (ascending) found parcels of a level by searching: :data:`APART` apart."""
+    table = rows.rows
+    of = (table["settled"].to_numpy() == level) & (table["action"].to_numpy() == _SEARCH)
+    actor, time = table["actor"].to_numpy()[of], table["time"].to_numpy()[of]
+    order = np.lexsort((time, actor))
+    actor, time = actor[order], time[order]
+    first = np.r_[True, (actor[1:] != actor[:-1]) | (np.diff(time) > APART)] if len(actor) else np.zeros(0, bool)
+    return np.bincount(np.searchsorted(actors, actor[first]), minlength=len(actors)).astype(np.int64)

@@ -26,6 +26,14 @@ class Waiting:
     def __init__(self) -> None:
         self._parts: list[tuple[int, int, Columns]] = []  # first and last receipt
 
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    @property
+    def first(self) -> int:
+        """The earliest receipt of all that waits."""
+        return min(first for first, _, _ in self._parts)
+
     def add(self, columns: Columns) -> int:
         """Keep rows (at least one). Returns their latest receipt."""
         received = columns["received"]

@@ -10,8 +10,9 @@
 A stream calls the two halves of :meth:`Watcher.day` itself: :meth:`Watcher.look` with rows as they come, :meth:`Watcher.settle`
 with a day that is settled; :meth:`Watcher.day` brings them into the same order, so both give the same cases.
 
-Every detector has a share of the budget of false cases (:data:`SHARES`). Its statistic of every account and day goes into a
-:class:`~parcelveil.watch.calibrate.Reference`, and what the account's class exceeded so rarely in the weeks before is the threshold.
+Every statistic has a part in the budget of false cases (:data:`WEIGHTS`). How rare its value is among the account-weeks of the
+account's class (:class:`~parcelveil.watch.calibrate.Reference`), in proportion to that part, is its surprise; who surprises more than
+the promise allows, by whichever of them, is told of.
 Decoys and counters that do not agree need none. Until :data:`LEARNING` days are known, only
 those and the hard limits of :mod:`~parcelveil.watch.live` speak.
 """
@@ -19,42 +20,58 @@ those and the hard limits of :mod:`~parcelveil.watch.live` speak.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from parcelveil.watch.baseline import Codes
-from parcelveil.watch.calibrate import PEACE, Reference, classes_of
+from parcelveil.watch.calibrate import ALL, Reference, classes_of
 from parcelveil.watch.cases import Case, Docket
-from parcelveil.watch.coded import DAY, Accounts
+from parcelveil.watch.coded import UNREGISTERED, Accounts
+from parcelveil.watch.conduct import Conduct
 from parcelveil.watch.daily import DayRows, day_of
-from parcelveil.watch.live import LIVE, Live, Usual
+from parcelveil.watch.live import LIVE, Live, Shelf, Usual
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.signals import Scores, Signal
-from parcelveil.watch.unexplained import Unexplained
+from parcelveil.watch.tallies import Tallies
+from parcelveil.watch.unexplained import SUMS, Unexplained
 
-#: Each detector's share of the budget. They overlap, so the sum may be a little over one.
-SHARES: dict[str, float] = {
-    "slow": 0.36,
-    "unexplained": 0.12,
-    "grouped": 0.10,
-    "volume": 0.04,
+#: How much of the budget of false cases each statistic may use, in proportion.
+WEIGHTS: dict[str, float] = {
+    "opened": 0.18,
+    "searched": 0.12,
+    "unexplained": 0.10,
+    "grouped": 0.08,
+    "volume": 0.03,
+    "subject": 0.08,
+    "pair": 0.04,
+    "ticket": 0.04,
+    "hours": 0.03,
+    "spread": 0.03,
+    "export": 0.03,
+    "leaving": 0.03,
+    "dormant": 0.01,
+    "changed": 0.02,
+    "device": 0.03,
+    "places": 0.02,
+    "shared": 0.02,
     **LIVE,
 }
+#: No threshold is lower than this, however quiet a carrier is.
+FLOORS: dict[str, float] = {**dict.fromkeys(SUMS, 4.0), "unexplained": 2.5, "volume": 0.5}
+_FLOOR = 3.0  # of all others: one in a thousand, were the model right
+#: When the others at an outlet exceed what was expected so many times, its scans are missing, and what counts looks without
+#: work says nothing there but through :mod:`~parcelveil.watch.baseline`, which allows for it.
+TROUBLE = 2.5
 #: Days before thresholds are set; of sums over days, which have to swing in first.
 LEARNING, LEARNING_SUMS = 14, 28
-_SUMS = ("slow", "grouped")
+#: The detector that speaks where the statistic has another name.
+_SPOKEN = {"opened": "slow", "searched": "slow"}
+_LEAST = -4.0  # the surprise of who does not surprise at all
+_NEVER_EXCUSED = ("export", "ticket")
 #: Days of evidence that are kept.
 KEPT = 28
-
-
-class Detector(Protocol):
-    """A statistic of a settled day."""
-
-    def score(self, rows: DayRows) -> Iterable[Scores]:
-        """The day's statistics. Days come in ascending order."""
 
 
 class Watcher:
@@ -62,7 +79,7 @@ class Watcher:
 
     def __init__(
         self,
-        accounts: Accounts | None = None,
+        register: Accounts | None = None,
         *,
         false_cases: float = 10.0,
         offset_minutes: int = 480,
@@ -73,19 +90,23 @@ class Watcher:
         self.reference = Reference(false_cases)
         self.docket = Docket()
         self.unexplained = Unexplained(offset_minutes)
-        self.detectors: list[Detector] = []
-        self.evidence: deque[tuple[int, pa.Table]] = deque()
-        self.volumes: deque[tuple[int, pa.Table]] = deque()
+        self.conduct = Conduct(register if register is not None else UNREGISTERED, offset_minutes=offset_minutes)
+        self._tallies = Tallies(offset_minutes=offset_minutes)
+        self.evidence: deque[DayRows] = deque()  # of each day the volume, and the rows that are not explained directly
         self._usual = Usual()
         self._live: dict[int, Live] = {}
         self._roles = np.full(0, -1, np.int32)
         self._first: int | None = None
         self._before: DayRows | None = None
 
-    # -- batch --------------------------------------------------------------------------------------------------------
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def see(self, accesses: pa.Table) -> None:
+        """All looks (CODED_ACCESS), also those that work explains: who was active where. In any order and division."""
+        self.conduct.feed(accesses)
 
     def day(self, rows: DayRows) -> Iterator[Case]:
-        """Take a whole settled day. The cases of its own hours come first, then what was settled of the day before."""
+        """Take a whole settled day. The signals of its own hours come before what was settled of the day before."""
         live = self.look(rows.rows, rows.day)
         settled = self.settle(self._before) if self._before is not None else []
         self._before = rows
@@ -96,8 +117,6 @@ class Watcher:
         if self._before is not None:
             yield from self.docket.take(self.settle(self._before))
             self._before = None
-
-    # -- stream -------------------------------------------------------------------------------------------------------
 
     def look(self, rows: pa.Table, day: int | None = None) -> list[Signal]:
         """What rows that want a reason say at once. ``rows``: OPEN_ROWS or NEW_ROWS, in the order of ``(received, id)``."""
@@ -114,54 +133,52 @@ class Watcher:
         self._begun(rows.day + 1)
         live = self._begun(rows.day)
         self._remember(rows)
-        classes = classes_of(self._roles)
-        actors = rows.volume["actor"].to_numpy()
+        classes, actors = classes_of(self._roles), rows.volume["actor"].to_numpy()
+        day = _Day(rows.day, classes, actors, self.reference.limits(rows.day, classes))
         signals: list[Signal] = []
         for scores in self.unexplained.score(rows):
-            signals += self._judged(scores, classes)
+            signals += self._judged(scores, day)
             self.reference.put(scores.name, rows.day, scores.subject, scores.score)
-        for detector in self.detectors:
-            for scores in detector.score(rows):
-                signals += self._judged(scores, classes)
-                self.reference.put(scores.name, rows.day, actors, _everybody(scores, actors))
+        troubled = actors[self.unexplained.outlet_factor > TROUBLE]
+        for given in (*self.conduct.score(rows), *self._tallies.score(rows, self.conduct.register)):
+            excused = np.isin(given.subject, troubled) & (given.name not in _NEVER_EXCUSED)
+            scores = given._replace(score=np.where(excused, 0.0, given.score))
+            signals += self._judged(scores, day)
+            self.reference.put(scores.name, rows.day, actors, _everybody(scores, actors))
+        signals += self.conduct.proven
         for name, (keys, values) in live.end(actors).items():
+            if name.startswith("actor."):
+                day.surprised(actors, self._surprise(name, rows.day - 1, classes, actors, values))
             self.reference.put(name, rows.day, keys.astype(np.int32), values)
-        self._usual.learn(live, rows.volume, rows.rows)
+        self.reference.put(ALL, rows.day, actors, day.surprise)
+        self._usual.learn(live, rows.volume)
         self._live.pop(rows.day - 1, None)
         return signals
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _judged(self, scores: Scores, classes: Codes) -> list[Signal]:
-        learning = LEARNING_SUMS if scores.name in _SUMS else LEARNING
-        if self._first is None or scores.day - self._first < learning:
+    def _surprise(self, name: str, day: int, classes: Codes, subjects: Codes, values: Floats) -> Floats:
+        rarity = self.reference.rarity(name, day, classes, subjects, values)
+        return np.where(rarity < 1, np.log10(WEIGHTS[name] / np.maximum(rarity, 1e-300)), -np.inf)
+
+    def _judged(self, scores: Scores, day: _Day) -> list[Signal]:
+        """The signals of those who surprise more than the limit, with the share of account-weeks that do so as p."""
+        if self._first is None or scores.day - self._first < LEARNING or not len(scores.subject):
             return []
-        limits = self.limits(scores.name, scores.day, classes)
-        signals = scores.signals(limits[scores.subject])
-        for signal in signals:
-            if signal.name in _SUMS and isinstance(signal.subject, int):
-                getattr(self.unexplained, signal.name).restart(signal.subject)
-        return [self._rare(signal, classes, float(scores.of(int(signal.subject))[2])) for signal in signals]
-
-    def _rare(self, signal: Signal, classes: Codes, score: float) -> Signal:
-        """``signal`` with the share of account-weeks in which such a value occurs as its p."""
-        which = int(classes[int(signal.subject)])
-        rarity = self.reference.rarity(signal.name, signal.day, classes, which, np.array([score]))
-        return signal._replace(p=float(rarity[0]))
-
-    def limits(self, name: str, day: int, classes: Codes) -> Floats:
-        """The threshold of each account on a day; infinite where nothing is known."""
-        by_class = self.reference.thresholds(name, day, SHARES[name], classes)
-        result = np.full(len(classes), np.inf)
-        for one, limit in by_class.items():
-            result[classes == one] = limit
-        return result
-
-    def _of_kind(self, name: str, day: int, classes: Codes) -> Floats:
-        """The limits of a statistic of accounts, or of devices and networks, which are of one class."""
-        if name.startswith("actor."):
-            return self.limits(name, day, classes)
-        return np.array([self.reference.thresholds(name, day, SHARES[name], None).get(0, np.inf)])
+        surprise = self._surprise(scores.name, scores.day, day.classes, scores.subject, scores.score)
+        surprise[scores.score < FLOORS.get(scores.name, _FLOOR)] = -np.inf
+        day.surprised(scores.subject, surprise)
+        if scores.name in SUMS and scores.day - self._first < LEARNING_SUMS:
+            return []
+        limits = np.array([day.limits[one] for one in day.classes[scores.subject].tolist()])
+        made = []
+        for at in np.flatnonzero(surprise > limits).tolist():
+            signal = scores.signal(at)
+            if scores.name in SUMS:
+                self.unexplained.restart(scores.name, int(signal.subject))
+            rarity = WEIGHTS[scores.name] / 10 ** surprise[at]
+            made.append(signal._replace(name=_SPOKEN.get(scores.name, scores.name), p=float(rarity)))
+        return made
 
     def _begun(self, day: int) -> Live:
         """The day as it runs. Its thresholds rest on what was settled when it began: all but the day before."""
@@ -169,11 +186,24 @@ class Watcher:
         if live is None:
             if self._first is None:
                 self._first = day
-            classes = classes_of(self._roles)
-            known = day - self._first >= LEARNING
-            limits = {name: self._of_kind(name, day - 1, classes) for name in LIVE} if known else {}
-            live = self._live[day] = Live(day, limits, self._usual.fixed(), self.decoys, self.offset_minutes)
+            limits = self._live_limits(day - 1) if day - self._first >= LEARNING else {}
+            shelf = Shelf(*self.conduct.known_devices())
+            live = self._live[day] = Live(day, limits, self._usual.fixed(), shelf, self.decoys, self.offset_minutes)
         return live
+
+    def _live_limits(self, day: int) -> dict[str, Floats]:
+        classes, made = classes_of(self._roles), {}
+        allowed = {one: 10.0**-limit for one, limit in self.reference.limits(day, classes).items()}
+        for name in LIVE:
+            if not name.startswith("actor."):  # devices and networks are of one class, and judged as strictly as any
+                least = {0: WEIGHTS[name] * min(allowed.values(), default=0.0)}
+                made[name] = np.array([self.reference.thresholds(name, day, least, None).get(0, np.inf)])
+                continue
+            shares = {one: WEIGHTS[name] * share for one, share in allowed.items()}
+            made[name] = np.full(len(classes), np.inf)
+            for one, limit in self.reference.thresholds(name, day, shares, classes).items():
+                made[name][classes == one] = limit
+        return made
 
     def _remember(self, rows: DayRows) -> None:
         actors, roles = rows.volume["actor"].to_numpy(), rows.volume["role"].to_numpy()
@@ -182,12 +212,25 @@ class Watcher:
             more = max(accounts, 2 * len(self._roles)) - len(self._roles)
             self._roles = np.pad(self._roles, (0, more), constant_values=-1)
         self._roles[actors] = roles
-        settled = rows.rows["settled"].to_numpy()
-        self.evidence.append((rows.day, rows.rows.filter(pa.array(settled < 2))))  # noqa: PLR2004
-        self.volumes.append((rows.day, rows.volume))
-        while self.evidence[0][0] <= rows.day - KEPT - PEACE:
+        kept = rows.rows.filter(pa.array(rows.rows["settled"].to_numpy() < 2))
+        self.evidence.append(rows._replace(rows=kept))
+        while self.evidence[0].day <= rows.day - KEPT:
             self.evidence.popleft()
-            self.volumes.popleft()
+
+
+class _Day:
+    """What is the same for all statistics of one settled day, and the highest surprise of each account."""
+
+    def __init__(self, day: int, classes: Codes, actors: Codes, limits: dict[int, float]) -> None:
+        self.day, self.classes, self.actors, self.limits = day, classes, actors, limits
+        self.surprise = np.full(len(actors), _LEAST)
+
+    def surprised(self, subjects: Codes, values: Floats) -> None:
+        """``values`` of ``subjects``, both ascending."""
+        at = np.searchsorted(self.actors, subjects)
+        there = at < len(self.actors)
+        there[there] = self.actors[at[there]] == subjects[there]
+        self.surprise[at[there]] = np.maximum(self.surprise[at[there]], values[there])
 
 
 def _everybody(scores: Scores, actors: Codes) -> Floats:
@@ -200,6 +243,3 @@ def _everybody(scores: Scores, actors: Codes) -> Floats:
     there[there] = actors[at[there]] == scores.subject[there]
     values[at[there]] = scores.score[there]
     return values
-
-
-__all__ = ["DAY", "KEPT", "LEARNING", "SHARES", "Detector", "Watcher"]

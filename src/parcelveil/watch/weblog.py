@@ -36,10 +36,12 @@ import pyarrow.compute as pc
 
 from parcelveil.errors import InputError
 from parcelveil.event import ACCESS, CUSTOMER, folded
+from parcelveil.seal.passes import Bytes, buffers, from_buffers
 from parcelveil.watch.access_cells import ACCOUNT, PHONE, network_of
 from parcelveil.watch.coded import OUTCOMES, Coder, first_eight, pseudonym_text
 from parcelveil.watch.codes import I64
 from parcelveil.watch.recent import Recent
+from parcelveil.watch.weblog_pass import FIELDS, TIME_LENGTH, copied, fields
 
 Bools = npt.NDArray[np.bool_]
 
@@ -64,13 +66,20 @@ REQUESTS = pa.schema(
 KINDS = ("track", "api", "login", "other")
 #: Longer lines are passed over.
 LONGEST_LINE = 1 << 16
-_LINE = (
-    r"^(?P<host>[^ ]{1,255}) [^ ]+ (?P<user>[^ \[]{1,200}) "
-    r"\[(?P<time>[0-3][0-9]/[A-Z][a-z]{2}/20[0-9]{2}:[0-2][0-9]:[0-5][0-9]:[0-6][0-9] [+-][01][0-9][0-5][0-9])\] "
-    r'"(?P<method>[A-Z]{1,16}) (?P<path>[^ "]*)[^"]*" (?P<status>[1-5][0-9]{2}) (?P<bytes>[0-9]{1,15}|-)(?P<rest>.*)'
+_ABSOLUTE = r"^[A-Za-z]+://[^/]*"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_ADDRESS = rf"^((?:{_OCTET}\.){{3}}){_OCTET}$"
+_LONGEST_PATH = 4096
+#: Letters and digits that a waybill number has.
+_NUMBER = (6, 40)
+#: Three letters as one number; months by it, with their places in the year.
+_AS_ONE = np.array([1 << 16, 1 << 8, 1])
+_MONTHS = np.array(
+    sorted(
+        (int.from_bytes(name, "big"), place)
+        for place, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+    )
 )
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_AGENT = r'"(?P<agent>(?:[^"\\]|\\.)*)"\s*$'
 _VERSION = r"[0-9][0-9._]*"
 
 
@@ -131,55 +140,63 @@ class WebLog:
         if not end:
             self._keep(block)
             return REQUESTS.empty_table()
-        whole, self._begun = self._begun + block[:end], b""
+        whole = block[:end]
         if self._overlong:
-            whole, self._overlong = whole[whole.index(b"\n") :], False
-            self.odd += 1
+            self._pass_over()
+            whole = whole[whole.index(b"\n") + 1 :]
+        whole, self._begun = self._begun + whole, b""
         self._keep(block[end:])
-        return self._requests(_lines(whole))
+        return self._requests(whole)
 
     def end(self) -> pa.Table:
         """The request in the last line, where it does not end with a line feed."""
+        if self._overlong:
+            self._pass_over()
         last, self._begun = self._begun, b""
-        self.odd += self._overlong
-        self.lines += self._overlong
-        self._overlong = False
-        return self._requests(_lines(last + b"\n")) if last else REQUESTS.empty_table()
+        return self._requests(last + b"\n")
 
     def _keep(self, rest: bytes) -> None:
-        """Keep the beginning of a line whose end is not there yet; not more of it than a line may have."""
-        self._begun += rest
-        if len(self._begun) > LONGEST_LINE:
-            self._begun, self._overlong = b"", True
+        """Keep the beginning of a line whose end is not there yet, unless it is too long already."""
+        if not self._overlong:
+            self._begun += rest
+            self._overlong = len(self._begun) > LONGEST_LINE
 
-    def _requests(self, lines: pa.BinaryArray) -> pa.Table:
-        self.lines += len(lines)
-        found = pc.extract_regex(lines, _LINE)
-        if found.null_count:
-            found = found.drop_null()
-        field = {name: found.field(at) for at, name in enumerate(column.name for column in found.type)}
-        times, bad = _times(field["time"])
-        if bad.any():
-            keep = pa.array(~bad)
-            times, field = times[~bad], {name: column.filter(keep) for name, column in field.items()}
-        self.odd += len(lines) - len(times)
-        paths = _decoded(field["path"])
-        kinds, numbers = self._paths(paths)
+    def _pass_over(self) -> None:
+        self._begun, self._overlong = b"", False
+        self.lines += 1
+        self.odd += 1
+
+    def _requests(self, whole: bytes) -> pa.Table:
+        data = np.frombuffer(whole, np.uint8)
+        ends = np.flatnonzero(data == ord("\n"))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        sizes = ends - starts
+        self.lines += int((sizes > 0).sum())
+        self.odd += int((sizes > 0).sum())
+        fitting = (sizes > 0) & (sizes <= LONGEST_LINE)
+        places, good = fields(data, starts[fitting], ends[fitting])
+        places = places[good]
+        field = {name: _pieces(data, places[:, 2 * at], places[:, 2 * at + 1]) for at, name in enumerate(FIELDS)}
+        times, good = _times(field["time"])
+        if not good.all():
+            times, field = times[good], {name: values.filter(pa.array(good)) for name, values in field.items()}
+        self.odd -= len(times)
+        kinds, numbers = self._paths(_decoded(field["path"]))
         waybill, serial = self._coder.waybills(numbers)
         sizes = pc.if_else(pc.equal(field["bytes"], b"-"), pa.scalar(b"0"), field["bytes"])
         columns = [
             pa.array(times),
-            _each(field["host"], lambda host: _network(host), _NAMES),  # noqa: PLW0108
+            _each(pc.replace_substring_regex(field["host"], _ADDRESS, r"\10/24"), _network),
             self._pseudonyms(field["host"]),
-            _each(field["user"], self._user, _NAMES),
-            _each(field["method"], lambda method: method, _NAMES),
+            _each(field["user"], self._user),
+            _each(field["method"], bytes.decode),
             kinds,
             numbers,
             pa.array(waybill),
             pa.array(serial),
             field["status"].cast(pa.string()).cast(pa.int16()),
             sizes.cast(pa.string()).cast(pa.int64()),
-            self._agents(field["rest"]),
+            self._agents(field["agent"]),
         ]
         return pa.Table.from_arrays(columns, schema=REQUESTS)
 
@@ -196,6 +213,9 @@ class WebLog:
                 mask[left[hit]] = True
                 numbers = pc.replace_with_mask(numbers, pa.array(mask), found)
             left = left[~hit]
+        sizes = pc.binary_length(numbers)
+        odd = pc.or_(pc.less(sizes, _NUMBER[0]), pc.greater(sizes, _NUMBER[1]))
+        numbers = pc.if_else(odd.fill_null(True), pa.scalar(None, pa.string()), numbers)
         return pa.DictionaryArray.from_arrays(pa.array(kind), pa.array(KINDS)), numbers
 
     def _numbered(self, label: str, values: pa.BinaryArray) -> I64:
@@ -205,12 +225,11 @@ class WebLog:
         encoded = hosts.dictionary_encode()
         return pa.array(self._numbered("host", encoded.dictionary)).take(encoded.indices)
 
-    def _agents(self, rests: pa.BinaryArray) -> pa.Int64Array:
-        encoded = rests.dictionary_encode()
-        found = pc.extract_regex(encoded.dictionary, _AGENT)
-        agents = pc.replace_substring_regex(pc.struct_field(found, "agent").fill_null(b"-"), _VERSION, "")
-        numbers = self._numbered("agent", agents)
-        numbers[_flags(pc.is_in(agents, value_set=pa.array([b"", b"-"])))] = 0
+    def _agents(self, agents: pa.BinaryArray) -> pa.Int64Array:
+        encoded = agents.dictionary_encode()
+        bare = pc.replace_substring_regex(encoded.dictionary, _VERSION, "")
+        numbers = self._numbered("agent", bare)
+        numbers[_flags(pc.is_in(bare, value_set=pa.array([b"", b"-"])))] = 0
         return pa.array(numbers).take(encoded.indices)
 
     def _user(self, user: bytes) -> str | None:
@@ -229,7 +248,7 @@ class WebLog:
         (5xx) are left out.
         """
         statuses = requests["status"].to_numpy()
-        rows = np.flatnonzero((requests["waybill"].to_numpy() != 0) & (statuses < 500))  # noqa: PLR2004
+        rows = np.flatnonzero((requests["waybill"].to_numpy() != 0) & (statuses < 500))
         table = requests.take(pa.array(rows)).combine_chunks()
         column = {name: table[name].combine_chunks() for name in REQUESTS.names}
         text = {name: column[name].dictionary_decode() for name in ("network", "user", "kind")}
@@ -239,7 +258,7 @@ class WebLog:
         again = self._recent.before(numbers, column["time"].to_numpy())
         numbers += again.astype(np.int64)  # a page that one loads twice in a second
         status = statuses[rows]
-        outcome = np.where(np.isin(status, (404, 410)), 2, np.where(status < 400, 0, 1)).astype(np.int8)  # noqa: PLR2004
+        outcome = np.where(np.isin(status, (404, 410)), 2, np.where(status < 400, 0, 1)).astype(np.int8)
         size = len(rows)
         made = {
             "event_id": pa.array(numbers.view(np.uint64)),
@@ -258,22 +277,53 @@ class WebLog:
         )
 
 
-def _lines(whole: bytes) -> pa.BinaryArray:
-    """The lines of a block that ends with a line feed, without it."""
-    data = np.frombuffer(whole, np.uint8)
-    ends = np.flatnonzero(data == ord("\n")).astype(np.int64)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lines = pa.Array.from_buffers(
-        pa.large_binary(), len(ends), [None, pa.py_buffer(np.append(starts, len(whole))), pa.py_buffer(whole)]
-    )
-    return pc.binary_slice(lines, 0, LONGEST_LINE) if (ends - starts).max() > LONGEST_LINE else lines
+def _pieces(data: Bytes, starts: I64, ends: I64) -> pa.BinaryArray:
+    offsets = np.zeros(len(starts) + 1, np.int32)
+    np.cumsum(ends - starts, out=offsets[1:])
+    return from_buffers(offsets, copied(data, starts, offsets), np.ones(len(starts), np.bool_), pa.binary())
 
 
 def _times(texts: pa.BinaryArray) -> tuple[I64, Bools]:
-    """Microseconds since 1970 UTC of ``23/Nov/2026:08:15:00 +0800``, and where there is no such day."""
-    width = 26
-    data = np.frombuffer(b"".join(texts.to_pylist()), np.uint8).reshape(-1, width) if len(texts) else np.zeros((0, width))
-    return data, data
+    """Microseconds since 1970 UTC of texts like ``23/Nov/2026:08:15:00 +0800``, and where there is such a day."""
+    offsets, data = buffers(texts)
+    text = data[offsets[0] : offsets[-1]].reshape(-1, TIME_LENGTH)
+
+    def number(start: int, end: int) -> I64:
+        weights = 10 ** np.arange(end - start - 1, -1, -1)
+        found: I64 = (text[:, start:end].astype(np.int64) - ord("0")) @ weights
+        return found
+
+    names = text[:, 3:6].astype(np.int64) @ _AS_ONE
+    place = np.minimum(np.searchsorted(_MONTHS[:, 0], names), len(_MONTHS) - 1)
+    month, day, year = _MONTHS[place, 1], number(0, 2), number(7, 11)
+    months = ((year - 1970) * 12 + month).astype("datetime64[M]")
+    days = months.astype("datetime64[D]").astype(np.int64)
+    in_month = (months + 1).astype("datetime64[D]").astype(np.int64) - days
+    good = (_MONTHS[place, 0] == names) & (day >= 1) & (day <= in_month)
+    zone = np.where(text[:, 21] == ord("-"), -1, 1) * (number(22, 24) * 60 + number(24, 26))
+    minutes = (days + day - 1) * 1440 + number(12, 14) * 60 + number(15, 17) - zone
+    return minutes * 60_000_000 + number(18, 20) * 1_000_000, good
+
+
+def _decoded(paths: pa.BinaryArray) -> pa.StringArray:
+    """Paths as text: percent-encoding undone, without scheme and host where a proxy was asked."""
+    _, data = buffers(paths)
+    if not data.size or (data.max() < 128 and not (data == ord("%")).any()):
+        return pc.replace_substring_regex(paths.cast(pa.string()), _ABSOLUTE, "")
+    texts = [unquote(path[:_LONGEST_PATH].decode("utf-8", "replace")) for path in paths.to_pylist()]
+    return pc.replace_substring_regex(pa.array(texts, pa.string()), _ABSOLUTE, "")
+
+
+def _network(host: bytes) -> str | None:
+    found = network_of(host.decode("ascii", "replace"))
+    return None if found in ("-", None) or found.startswith("AS") else found
+
+
+def _each(values: pa.BinaryArray, read: Callable[[bytes], str | None]) -> pa.DictionaryArray:
+    """``read`` of each value, called once a distinct one."""
+    encoded = values.dictionary_encode()
+    made = pa.array([read(value) for value in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(made.indices.take(encoded.indices), made.dictionary)
 
 
 def _flags(column: pa.BooleanArray) -> Bools:

@@ -1,4 +1,5 @@
--- Every reason there may be: one row a work event and rule that may explain looks by it.
+-- Every reason there may be: one row a work event and rule that may explain looks by it. For naming reasons of some looks;
+-- explain.sql has the same conditions in a form that is faster for all of them.
 --
 -- Gives   view reason(work, step, time, number, level, whom, who, waybill, since, until, received, ended, opener): a look at
 --         `waybill` from `since` to `until` is explained to `who` (whom 1: account, 2: outlet, 3: ticket, 4: role) by what

@@ -8,7 +8,7 @@
     index.prune(floor)                                        # nothing earlier than this will be asked any more
 
 Only work whose step has a rule is kept, about 50 bytes an event, and no longer than its rule reaches: a parcel's arrival for
-a week, a partner's order for 45 days. The same rows give the same levels in whatever order and pieces they come. What is
+a week, a partner's order for 45 days, and a quarter longer until it is swept out. The same rows give the same levels in whatever order and pieces they come. What is
 compiled is in :mod:`parcelveil.watch.index_pass`; a plain-Python reference of it stands beside the tests.
 
 **Whoever has the route.** A parcel that is out for delivery without an account belongs to whoever had the route at that
@@ -36,8 +36,11 @@ Columns = Mapping[str, npt.NDArray[Any]]
 #: How long an assignment of a route holds when nothing ends it.
 HELD = 7 * DAY
 #: Rows of a bucket, on the average, at which the buckets are made twice as many.
-_CROWDED = 12
+_CROWDED = 8
+#: Rows that are looked at for being too old, for every one that is added.
+_SWEPT = 4
 _STEPS = 256
+_EVER = np.iinfo(np.int64).min // 2
 
 # What the compiled functions have as numbers of their own.
 if (passes.BY_ACTOR, passes.BY_OUTLET, passes.BY_TICKET, passes.BY_ROLE) != (BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE):
@@ -54,7 +57,8 @@ class _Chains:
         self.bits = bits
         self.heads = np.full(1 << bits, -1, np.int32)
         self.blocks = np.zeros(passes.STRIDE * 256, np.int64)
-        self.state = np.array([0, -1, 0, 0], np.int64)
+        self.state = np.array([0, -1, 0, 0, 0], np.int64)
+        self._swept = 0
 
     def __len__(self) -> int:
         return int(self.state[passes.COUNT])
@@ -68,8 +72,13 @@ class _Chains:
             if len(self) > _CROWDED * len(self.heads):
                 self._split()
 
-    def prune(self, floor: int, reach: I64) -> None:
-        passes.rebuild(self.heads, self.heads, self.blocks, self.state, self.bits, floor, reach)
+    def sweep(self, rows: int, floor: int, reach: I64) -> None:
+        """Forget what is too old in the next buckets: with ``rows`` that were added, in as many as held four times that."""
+        size = len(self.heads)
+        high = self._swept + 1 + _SWEPT * rows * size // max(1, len(self))
+        high = min(high, size)
+        passes.rebuild(self.heads, self.heads, self.blocks, self.state, self.bits, floor, reach, self._swept, high)
+        self._swept = high % size
 
     def _split(self) -> None:
         heads = np.full(2 * len(self.heads), -1, np.int32)
@@ -77,7 +86,8 @@ class _Chains:
         if free < len(self.heads):
             self._grow(len(self.heads) - free)
         nothing = np.zeros(_STEPS, np.int64)
-        passes.rebuild(self.heads, heads, self.blocks, self.state, self.bits + 1, np.iinfo(np.int64).min, nothing)
+        passes.rebuild(self.heads, heads, self.blocks, self.state, self.bits + 1, _EVER, nothing, 0, len(self.heads))
+        self._swept = 0
         self.heads, self.bits = heads, self.bits + 1
 
     def _grow(self, blocks: int) -> None:
@@ -90,7 +100,7 @@ class WorkIndex:
 
     def __init__(self, rules: pa.Table) -> None:
         self._parcels, self._routes = _Chains(), _Chains(6)
-        self._floor: int | None = None
+        self._floor = _EVER
         self.rules = rules
 
     def __len__(self) -> int:
@@ -112,6 +122,7 @@ class WorkIndex:
         self._starts = np.searchsorted(column["step"][order], np.arange(_STEPS + 1)).astype(np.int64)
         self._reach = np.zeros(_STEPS, np.int64)
         np.maximum.at(self._reach, column["step"], column["after_us"])
+        self._lasting = np.full(_STEPS, int(self._reach[passes.CARRIED]) + HELD, np.int64)  # of routes
         by = np.where(column["onward"] > 0, 0, column["whom"])  # 0: the outlet that the parcel goes to
         self._has = np.zeros((5, _STEPS), np.bool_)
         self._has[by, column["step"]] = True
@@ -132,9 +143,7 @@ class WorkIndex:
         waybill, time = works["waybill"], works["time"]
         actor, outlet, to_outlet = works["actor"], works["outlet"], works["to_outlet"]
         ticket, route = works["ticket"], works["route"]
-        lives = waybill != 0
-        if self._floor is not None:
-            lives &= time >= self._floor - self._reach[step]
+        lives = (waybill != 0) & (time >= self._floor - self._reach[step])
         by_route = (step == passes.CARRIED) & (actor == -1) & (route >= 0)
         somebody = actor != -1
         plain = self._has[BY_ACTOR][step] & ((actor >= 0) | by_route)
@@ -151,6 +160,7 @@ class WorkIndex:
             words[:, 1], words[:, 2] = time[rows], works["received"][rows]
             words[:, 3] = (actor[rows].astype(np.int64) << 32) | step[rows]
             self._routes.add(words)
+            self._routes.sweep(len(words), self._floor, self._lasting)
 
     def _keep(self, works: Columns, rows: I64, place: npt.NDArray[Any], kind: int) -> None:
         if not rows.size:
@@ -167,6 +177,7 @@ class WorkIndex:
             named = np.where(step == passes.CARRIED, works["route"][rows], works["ticket"][rows]).astype(np.int64)
             words[:, 4] = (named << 32) | step
         self._parcels.add(words)
+        self._parcels.sweep(len(words), self._floor, self._reach)
 
     def explain(self, looks: Columns, known: I64, levels: npt.NDArray[np.int8]) -> None:
         """Raise ``levels`` in place, of looks (arrays by the names of CODED_ACCESS) by work received up to ``known``.
@@ -195,8 +206,5 @@ class WorkIndex:
         )
 
     def prune(self, floor: int) -> None:
-        """Forget what can explain no look at ``floor`` or later; work that comes later is measured by it as well."""
-        self._floor = floor if self._floor is None else max(floor, self._floor)
-        self._parcels.prune(self._floor, self._reach)
-        longest = int(self._reach[passes.CARRIED]) + HELD
-        self._routes.prune(self._floor, np.full(_STEPS, longest, np.int64))
+        """Nothing before ``floor`` will be asked any more. What is too old goes little by little, as other work comes."""
+        self._floor = max(floor, self._floor)

@@ -52,6 +52,7 @@ def test_without_a_start_the_first_half_stays_free() -> None:
         ("[[attacker]]\nstrategy='fast'", "no strategy fast", "bulk, "),
         ("[[attacker]]\nstrategy='slow'\nrole='boss'", "no role boss", "courier, clerk"),
         ("[[attacker]]\nstrategy='scraper'\nrole='clerk'", "comes from outside", "leave role out"),
+        ("[[attacker]]\nstrategy='slow'\naccounts=3", "by one alone", "count"),
         ("[[attacker]]\nstrategy='slow'\nknowledge=4", "does not fit", "docs/simulate.md"),
         ("[[attacker]]\nstrategy='slow'\nrate=0", "does not fit", "docs/simulate.md"),
         ("[[attacker]]\nstrategy='slow'\nrate=[]", "does not fit", "docs/simulate.md"),

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parcelveil.event import BizStep
 from parcelveil.simulate.attack.plan import catalogue
 from parcelveil.simulate.attack.strategies import FROM_OUTSIDE
 from parcelveil.simulate.carrier.rows import EXPORT, LOGIN, NOTFOUND, OK, ROLES, SEARCH, STEP
-from parcelveil.event import BizStep
 
-from .worlds import EVERYTHING, Ran, everything, run
+from simulate.attack.worlds import EVERYTHING, Ran, everything, run
 
 HOUR = 3_600_000_000
 QUIET = {"photographs", "bypass", *FROM_OUTSIDE}
@@ -104,7 +104,9 @@ def test_t6_numbers_are_tried_that_do_not_exist(ran: Ran) -> None:
 def test_several_accounts_share_a_device_or_only_a_network(ran: Ran) -> None:
     for level, devices, networks in ((0, 1, 1), (1, 1, 1), (2, 5, 1), (3, 5, 5)):
         rows = [deed.acts.access for deed in ran.of("distributed", level)]
-        columns = {name: np.unique(np.concatenate([one[name] for one in rows])) for name in ("actor", "device", "network")}
+        columns = {
+            name: np.unique(np.concatenate([one[name] for one in rows])) for name in ("actor", "device", "network")
+        }
         assert len(columns["actor"]) == 5
         assert len(columns["device"]) == devices
         assert len(columns["network"]) == networks
@@ -220,7 +222,9 @@ def test_exports_come_with_a_notice_and_in_parts_when_one_knows(ran: Ran) -> Non
 
 
 def test_poison_grows_by_five_percent_a_week(ran: Ran) -> None:
-    long = run('[[attacker]]\nstrategy="poisoning"\nrate=60\nstart_day=21\ndays=7\ncount=12\nknowledge=1', staff=300, days=28)
+    long = run(
+        '[[attacker]]\nstrategy="poisoning"\nrate=60\nstart_day=21\ndays=7\ncount=12\nknowledge=1', staff=300, days=28
+    )
     counts = np.zeros(4)
     for deed in long.crew.deeds:
         counts[deed.number // 7] += deed.acts.access.count
@@ -294,19 +298,25 @@ def test_who_sees_a_score_takes_less_when_it_is_high() -> None:
     assert taken[0] <= taken[1] <= taken[2]
 
 
-def test_nobody_elses_day_changes_when_attackers_are_there(ran: Ran) -> None:
-    """The benign rows of the same seed are the same, but for numbers; an account that gave notice aside."""
+def test_nobody_elses_day_changes_when_attackers_are_there() -> None:
+    """The benign rows of the same seed are the same, but for their numbers and the digits below the second."""
+    parts = EVERYTHING.split("[[attacker]]")
+    attacked = run("[[attacker]]".join(part for part in parts if "export_before_leaving" not in part))
     alone = run("")
-    leaving = [int(who) for agent in ran.crew.agents for who in agent.accounts if agent.attack.strategy.name == "export_before_leaving"]
 
     def benign(one: Ran) -> list[Any]:
-        rows = one.looks.take((one.looks["mark"] < 0) & ~np.isin(one.looks["actor"], leaving))
-        order = np.lexsort((rows["waybill"], rows["actor"], rows["received"]))
-        return [rows[name][order] for name in ("received", "time", "actor", "device", "waybill", "action", "fields")]
+        rows = one.looks.take(one.looks["mark"] < 0)
+        rows |= {name: rows[name] // 1_000_000 for name in ("received", "time")}
+        names = ("received", "time", "actor", "device", "waybill", "action", "fields", "subject", "outcome")
+        order = np.lexsort([rows[name] for name in names])
+        return [rows[name][order] for name in names]
 
-    for mine, theirs in zip(benign(ran), benign(alone), strict=True):
+    assert alone.looks.count > 500_000
+    assert attacked.looks.count > alone.looks.count
+    for mine, theirs in zip(benign(attacked), benign(alone), strict=True):
         assert np.array_equal(mine, theirs)
-    assert len(EVERYTHING) > 0
+    works = [np.concatenate([day.work["waybill"][day.work["mark"] < 0] for day in one.days]) for one in (attacked, alone)]
+    assert np.array_equal(np.sort(works[0]), np.sort(works[1]))
 
 
 def test_the_truth_names_every_look(ran: Ran) -> None:

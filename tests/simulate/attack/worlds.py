@@ -46,9 +46,7 @@ class Watched(Attackers):
         order = np.argsort(parcel.serial)
         marks = [acts.access["mark"], acts.work["mark"], acts.web["mark"]]
         for attack in np.unique(np.concatenate(marks)).tolist():
-            looks, work, web = (
-                rows.take(rows["mark"] == attack) for rows in (acts.access, acts.work, acts.web)
-            )
+            looks, work, web = (rows.take(rows["mark"] == attack) for rows in (acts.access, acts.work, acts.web))
             at = np.minimum(np.searchsorted(parcel.serial[order], looks["waybill"]), len(order) - 1)
             at = order[at]
             live = parcel.serial[at] == looks["waybill"]

@@ -9,7 +9,8 @@
     attackers.truth(carrier.world)   # the tables of parcelveil.simulate.attack.truth
 
 Every attack is given accounts of its own when the world stands: of a fitting role, at work in all its days, drawn from the seed.
-Their benign work goes on. What an attacker draws on a day depends on seed, attack and day only.
+Their benign work goes on. What an attacker draws on a day depends on seed, attack and day only; what it remembers, on the days
+before, so one object serves for one run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from parcelveil.simulate.attack.oracle import Oracle, OwnCount
 from parcelveil.simulate.attack.plan import STREAM, Attack
 from parcelveil.simulate.attack.sight import Sight
 from parcelveil.simulate.attack.strategies import FROM_OUTSIDE, STRATEGIES
-from parcelveil.simulate.attack.strategies_outside import networks
 from parcelveil.simulate.attack.strategies_walking import needs
 from parcelveil.simulate.attack.truth import Found, Truth
 from parcelveil.simulate.carrier.day import Acts, Day
@@ -65,7 +65,7 @@ class Attackers:
                 _gives_notice(attack, world, int(accounts[0]), draw)
             devices, nets = needs(agent)
             agent.devices = world.new_devices(devices)
-            agent.networks = world.new_networks(nets + networks(agent))
+            agent.networks = world.new_networks(nets)
             self.agents.append(agent)
         self.agents.sort(key=lambda one: one.attack.number)
 

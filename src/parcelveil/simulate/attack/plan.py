@@ -120,7 +120,6 @@ def load_plan(source: str, *, seed: int, days: int) -> list[Attack]:
         text = files("parcelveil.simulate.attack").joinpath("plans", f"{source}.toml").read_text("utf-8")
         return read_plan(text, seed=seed, days=days, name=f"{source}.toml")
     path = Path(source)
-    hint = "write the path of a plan, or one of: " + ", ".join(SHIPPED)
     try:
         if path.stat().st_size > 4_000_000:
             raise InputError("{file} is too large to be a plan", hint=_SEE, file=path.name)
@@ -128,7 +127,12 @@ def load_plan(source: str, *, seed: int, days: int) -> list[Attack]:
     except UnicodeDecodeError:
         raise InputError("{file} is no UTF-8 text", hint=_SEE, file=path.name) from None
     except (OSError, ValueError):  # ValueError: a path with a zero byte
-        raise InputError("the plan {file} cannot be read", hint=hint, file=path.name) from None
+        raise InputError(
+            "the plan {file} cannot be read",
+            hint="write the path of a plan, or one of: {names}",
+            file=path.name,
+            names=", ".join(SHIPPED),
+        ) from None
 
 
 _SEE = "docs/simulate.md shows what a plan looks like"
@@ -151,8 +155,6 @@ def read_plan(text: str, *, seed: int, days: int, name: str = "the plan") -> lis
     attacks: list[Attack] = []
     for place, entry in enumerate(plan.attacker, 1):
         attacks += _spread(entry, place, len(attacks) + 1, seed=seed, days=days, name=name)
-        if len(attacks) > MOST:
-            raise InputError("{file} has more than {most} attacks", hint="lower count", file=name, most=MOST)
     return attacks
 
 
@@ -161,14 +163,23 @@ def _known_keys(written: dict[str, Any], name: str) -> None:
     keys = Entry.__struct_fields__
     for key in written:
         if key != "attacker":
-            hint = "a plan has [[attacker]] tables only"
-            raise InputError("{file}: there is no key {key}", hint=hint, file=name, key=_shown(key))
+            raise InputError(
+                "{file}: there is no key {key}",
+                hint="a plan has [[attacker]] tables only",
+                file=name,
+                key=_shown(key),
+            )
     entries = written.get("attacker", [])
     for entry in entries if isinstance(entries, list) else []:
         for key in entry if isinstance(entry, dict) else []:
             if key not in keys:
-                hint = "an attacker has: " + ", ".join(keys)
-                raise InputError("{file}: there is no key {key}", hint=hint, file=name, key=_shown(key))
+                raise InputError(
+                    "{file}: there is no key {key}",
+                    hint="an attacker has: {names}",
+                    file=name,
+                    key=_shown(key),
+                    names=", ".join(keys),
+                )
 
 
 def _shown(text: str) -> str:
@@ -183,22 +194,46 @@ def _spread(entry: Entry, place: int, number: int, *, seed: int, days: int, name
     """One entry's attacks: each rate with each knowledge, ``count`` times."""
     strategies = catalogue()
     if entry.strategy not in strategies:
-        hint = "there are: " + ", ".join(strategies)
-        raise InputError("{file}: there is no strategy {key}", hint=hint, file=name, key=_shown(entry.strategy))
+        raise InputError(
+            "{file}: there is no strategy {key}",
+            hint="there are: {names}",
+            file=name,
+            key=_shown(entry.strategy),
+            names=", ".join(strategies),
+        )
     strategy = strategies[entry.strategy]
     roles = strategy.roles if entry.role is None else (entry.role,)
     if entry.role is not None and entry.role not in ROLES:
         raise InputError(
-            "{file}: there is no role {key}", hint="there are: " + ", ".join(ROLES), file=name, key=_shown(entry.role)
+            "{file}: there is no role {key}",
+            hint="there are: {names}",
+            file=name,
+            key=_shown(entry.role),
+            names=", ".join(ROLES),
         )
     if entry.role is not None and not strategy.roles:
-        hint = "leave role out: nobody of the staff does it"
-        raise InputError("{file}: {key} comes from outside", hint=hint, file=name, key=strategy.name)
+        raise InputError(
+            "{file}: {key} comes from outside",
+            hint="leave role out: nobody of the staff does it",
+            file=name,
+            key=strategy.name,
+        )
+    if entry.accounts is not None and strategy.accounts == 1:
+        raise InputError(
+            "{file}: {key} is done by one alone",
+            hint="leave accounts out; count makes more attacks of a kind",
+            file=name,
+            key=strategy.name,
+        )
     lasts = entry.days or strategy.days
     low, high = _start(entry.start_day, lasts, days)
     if low > high:
-        hint = "write the earlier day first"
-        raise InputError("{file}: start_day of attacker {place} runs backwards", hint=hint, file=name, place=place)
+        raise InputError(
+            "{file}: start_day of attacker {place} runs backwards",
+            hint="write the earlier day first",
+            file=name,
+            place=place,
+        )
     if high >= days:
         raise InputError(
             "{file}: attacker {place} starts on day {day}, and the simulation has {days} days",
@@ -208,8 +243,10 @@ def _spread(entry: Entry, place: int, number: int, *, seed: int, days: int, name
             day=high,
             days=days,
         )
-    rates = _several(strategy.rate if entry.rate is None else entry.rate)
-    kinds = [kind for kind in itertools.product(rates, _several(entry.knowledge)) for _ in range(entry.count)]
+    rates, levels = _several(strategy.rate if entry.rate is None else entry.rate), _several(entry.knowledge)
+    if number - 1 + len(rates) * len(levels) * entry.count > MOST:
+        raise InputError("{file} has more than {most} attacks", hint="lower count", file=name, most=MOST)
+    kinds = [kind for kind in itertools.product(rates, levels) for _ in range(entry.count)]
     first = low + Draw(seed, STREAM, place).below(high - low + 1, len(kinds))
     return [
         Attack(
@@ -233,4 +270,3 @@ def _start(written: int | list[int] | None, lasts: int, days: int) -> tuple[int,
     if isinstance(written, int):
         return written, written
     return written[0], written[1]
-

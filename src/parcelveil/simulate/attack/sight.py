@@ -157,24 +157,14 @@ class Sight:
         return day.midnight + begin * MINUTE, day.midnight + end * MINUTE
 
     @cached_property
-    def _prompt(self) -> tuple[Ints, Ints]:
-        """Of benign looks told at once: the moment by a right clock, and how much later the systems had them."""
+    def _prompt(self) -> Ints:
+        """How much later the systems had benign looks that were told at once."""
         rows: AccessRows = self.day.access
-        moment = rows["time"] - self.world.device_skew[rows["device"]]
-        late = rows["received"] - moment
-        told = (late >= 0) & (late < _AT_ONCE) & (rows["device"] >= 0)
-        return moment[told], late[told]
+        late = rows["received"] - rows["time"] + self.world.device_skew[rows["device"]]
+        return late[(late >= 0) & (late < _AT_ONCE)]
 
     def clocked(self, draw: Draw, times: Ints, device: Codes) -> tuple[Ints, Ints]:
-        """``times`` as the systems note them (``time``, ``received``), so that they differ from other looks in nothing.
-
-        Digits below the second and the delay are those of a benign look of today; ``time`` is by the clock of ``device``.
-        """
-        moment, late = self._prompt
-        if not len(moment):
-            moment, late = times, np.full(len(times), SECOND)
-        if not len(times):
-            return times, times
-        model = draw.below(len(moment), len(times))
-        true = times // SECOND * SECOND + moment[model] % SECOND
-        return true + self.world.device_skew[device], true + late[model]
+        """``times`` as the systems note them: ``time`` by the clock of ``device``, ``received`` as late as of other looks."""
+        late = self._prompt
+        late = late[draw.below(len(late), len(times))] if len(late) else np.full(len(times), SECOND)
+        return times + self.world.device_skew[device], times + late

@@ -13,7 +13,7 @@ from parcelveil.simulate.attack.dice import one_of, some, uniform
 from parcelveil.simulate.attack.sight import DAY, HOUR, Sight
 from parcelveil.simulate.carrier.day import Acts
 from parcelveil.simulate.carrier.rows import LOGIN, PAGE, QUERY, KeyRows, WebRows
-from parcelveil.simulate.carrier.web import AGENTS
+from parcelveil.simulate.carrier.web import AGENTS, CUSTOMERS, CUSTOMERS_BASE, SYSTEMS
 from parcelveil.simulate.draw import Draw
 
 #: Networks, by knowledge level.
@@ -37,19 +37,20 @@ def _moments(agent: Agent, sight: Sight, count: int, draw: Draw) -> Ints:
     else:
         shift = ((uniform(draw, count) - 0.5) * HOUR).astype(np.int64)
         times = np.sort(np.asarray(one_of(draw, sight.day.web["time"], count)) + shift)
-    if sight.day.web.count:  # digits as all lines of the day have them
-        return times // 1_000_000 * 1_000_000 + one_of(draw, sight.day.web["time"], count) % 1_000_000
-    return np.asarray(times)
+    # A log has a day a file.
+    return np.clip(times, sight.day.midnight, sight.day.midnight + DAY - 1)
 
 
-def _addresses(agent: Agent, sight: Sight, count: int, draw: Draw) -> Ints:
-    """An address a request: from level 1 on they take turns."""
-    network = np.asarray(sight.world.names.network.number(agent.networks))
-    host = 2 + (network >> 8) % 250  # one machine a network
-    turn = np.arange(count) if agent.knowledge else np.zeros(count, np.int64)
-    if agent.knowledge >= 2:
-        turn = draw.below(len(network), count)
-    return np.asarray(network[turn % len(network)] + host[turn % len(network)])
+def _addresses(agent: Agent, count: int, draw: Draw) -> Ints:
+    """An address a request, among those that customers have: from level 1 on they take turns."""
+    if "addresses" not in agent.memory:
+        sizes = SCRAPERS if agent.attack.strategy.name == "scraper" else STUFFERS
+        # One machine a network.
+        network = some(draw, CUSTOMERS >> 8, sizes[agent.knowledge]) << 8
+        agent.memory["addresses"] = CUSTOMERS_BASE + network + 1 + draw.below(254, len(network))
+    addresses = np.asarray(agent.memory["addresses"])
+    turn = draw.below(len(addresses), count) if agent.knowledge >= 2 else np.arange(count)
+    return np.asarray(addresses[turn % len(addresses)])
 
 
 def _agents(agent: Agent, addresses: Ints, draw: Draw) -> Ints:
@@ -76,7 +77,7 @@ def scraper(agent: Agent, sight: Sight, draw: Draw) -> Acts:
         agent.memory["next"] = int(walk[-1]) + 1
         serials = starts[walk // 1000 % len(starts)] + walk % 1000
     there = sight.exists(serials)
-    address = _addresses(agent, sight, count, draw)
+    address = _addresses(agent, count, draw)
     kind = np.where(draw.chance(0.5, count), PAGE, QUERY) if agent.knowledge else np.full(count, QUERY)
     rows = WebRows.of(
         count,
@@ -105,11 +106,12 @@ def stuffing(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     if count < 1:
         return Acts()
     known = uniform(draw, count) < _KNOWN
-    account = np.where(known, draw.below(accounts, count), -1)
+    # Numbers of accounts that there are, and others of the same kind.
+    account = np.where(known, draw.below(accounts, count), accounts + draw.below(1 << 24, count))
     fits = known & (uniform(draw, count) < _FITS / _KNOWN)
-    fits &= sight.world.first_day[account] <= sight.day.number
-    fits &= sight.world.last_day[account] >= sight.day.number
-    address = _addresses(agent, sight, count, draw)
+    real = np.where(known, account, 0)
+    fits &= (sight.world.first_day[real] <= sight.day.number) & (sight.world.last_day[real] >= sight.day.number)
+    address = _addresses(agent, count, draw)
     status = np.where(fits, 200, 401)
     size = np.where(fits, _size(sight, 200, count, draw), _size(sight, 401, count, draw))
     agent.taken += int(fits.sum())
@@ -132,26 +134,21 @@ def bypass(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     account = int(agent.accounts[0])
     if agent.knowledge and not agent.works(sight, account):
         return Acts()
-    count, keys = agent.wish(draw), sight.day.keys
-    if count < 1 or not keys.count:
+    count = agent.wish(draw)
+    if count < 1:
         return Acts()
-    system = int(keys["system"][draw.below(keys.count, 1)[0]])
-    rows = keys.take(keys["system"] == system)
+    # Hours as they are busy by the looks of the day; the system is one that opens much.
+    busy = np.bincount(np.clip((sight.day.access["received"] - sight.day.midnight) // HOUR, 0, 23), minlength=24)
     if agent.knowledge == 0:
-        at = some(draw, rows.count, 1)
-        parts = np.array([count])
+        hours, parts = draw.below(6, 1), np.array([count])
     else:
-        chances = rows["values"].astype(np.float64) + 1.0
+        hours = np.arange(24)
         if agent.knowledge < 3:
-            chances = np.ones(rows.count)
-        wanted = min((1, 4, 8, 24)[agent.knowledge], rows.count)
-        at = some(draw, rows.count, wanted)
-        parts = np.floor(count * chances[at] / chances[at].sum()).astype(np.int64)
+            begin, end = (int(edge - sight.day.midnight) // HOUR for edge in sight.shift(account))
+            hours = np.arange(max(begin, 0), min(end, 23) + 1)
+            hours = hours[some(draw, len(hours), 4 * agent.knowledge)]
+        chances = busy[hours] + 1.0
+        parts = np.floor(count * chances / chances.sum()).astype(np.int64)
     agent.taken += int(parts.sum())
-    return Acts(keys=KeyRows.of(len(at), time=rows["time"][at], system=system, values=parts))
-
-
-def networks(agent: Agent) -> int:
-    """How many networks an attack from outside comes through."""
-    sizes = {"scraper": SCRAPERS, "stuffing": STUFFERS}.get(agent.attack.strategy.name)
-    return sizes[agent.knowledge] if sizes else 0
+    times = sight.day.midnight + hours * HOUR
+    return Acts(keys=KeyRows.of(len(hours), time=times, system=SYSTEMS.index("desk"), values=parts))

@@ -22,17 +22,23 @@ _STALE = 0.35
 
 
 def _blocks(agent: Agent, sight: Sight, draw: Draw, count: int) -> Ints:
-    """First numbers of ``count`` blocks worth trying: recent ones; level 3 those that its own outlet collects for."""
+    """First numbers of ``count`` blocks worth trying, in order: of level 3 those that its own outlet collects for.
+
+    Numbers that an attacker knows are those of parcels that pass by, so it knows blocks that are in use: every other one is
+    not used up.
+    """
     block = sight.day.issued
-    at = np.flatnonzero(block.used > 0)
+    at = np.flatnonzero(block.used >= 100)
     if agent.knowledge == 3:
         own = at[block.outlet[at] == int(sight.day.outlet[agent.accounts[0]])]
         at = own if len(own) >= count else at
     if not len(at):
         return np.empty(0, np.int64)
-    # Numbers known are those of parcels that pass by, so blocks in use now are what an outsider knows.
     recent = at[np.argsort(-block.start[at], kind="stable")][: max(len(at) // 3, count)]
-    return np.sort(block.start[recent[some(draw, len(recent), count)]])
+    ending = recent[block.used[recent] < BLOCK]
+    ending = ending[some(draw, len(ending), count // 2)]
+    rest = np.setdiff1d(recent, ending)
+    return np.sort(block.start[np.concatenate([ending, rest[some(draw, len(rest), count - len(ending))]])])
 
 
 def _tried(

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from parcelveil.simulate.attack.agent import Agent
+from parcelveil.simulate.attack.sight import SECOND
 from parcelveil.simulate.carrier.day import Marked
 from parcelveil.simulate.carrier.rows import KeyRows, WebRows
 from parcelveil.simulate.carrier.web import SYSTEMS
@@ -117,7 +118,9 @@ class Found:
         web, at_web = _joined(self._closed, WebRows)
         keys, at_keys = _joined(self._closed, KeyRows)
         addresses = web["ip"]
-        web_table = _table(WEB, at_web, _dotted(addresses), _dotted(addresses >> 8 << 8, "/24"), web["time"])
+        web_table = _table(
+            WEB, at_web, _dotted(addresses), _dotted(addresses >> 8 << 8, "/24"), web["time"] // SECOND * SECOND
+        )
         systems = [SYSTEMS[code] for code in keys["system"].tolist()]
         key_table = _table(KEYUSE, at_keys, keys["time"], systems, keys["values"])
         deeds = np.concatenate([mark, at_web, at_keys]), np.concatenate([time, web["time"], keys["time"]])

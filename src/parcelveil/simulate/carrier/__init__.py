@@ -17,6 +17,7 @@ are judged. Whatever a person, a station or the whole carrier is like is drawn o
 
 Modules: ``priors.toml`` (bounds, with sources), ``world`` (people, outlets, routes: drawn once), ``incidents`` (the
 calendar: peak, outages, reorganisation, complaints), ``journeys`` (parcels from order to station), ``rounds`` (couriers),
+``areas`` and ``staffing`` (how the world is built), ``today`` (who works, with what), ``looks`` (rows of looks and scans),
 ``desk`` (everybody else), ``web`` (tracking page, logins, key use), ``day`` and ``rows`` (what a day consists of), ``run``
 (the loop), ``files`` (Parquet and logs).
 
@@ -31,7 +32,8 @@ devices and networks (:meth:`World.new_devices`, :meth:`World.new_networks`) and
                        first_day, last_day, opened, changed, leaves; outlets: outlet_kind, outlet_region, outlet_hub;
                        ``world.names.account[code]`` is the text that is written
 ``day.number``         days since the start, from 0; ``day.midnight``: its local midnight in microseconds UTC
-``day.duty``           by account: works today; ``day.start``, ``day.end``: microseconds UTC; ``day.outlet``: where
+``day.duty``           by account: works today; ``day.start``, ``day.end``: microseconds UTC; ``day.outlet``: where;
+                       ``day.device``: with what; ``day.network``: on which network when not at the workplace
 ``day.access``         :class:`~parcelveil.simulate.carrier.rows.AccessRows`, all benign looks made today
 ``day.work``           :class:`~parcelveil.simulate.carrier.rows.WorkRows`, all work recorded today
 ``day.parcels``        :class:`~parcelveil.simulate.carrier.day.Parcels`, all that are under way today

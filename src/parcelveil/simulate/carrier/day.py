@@ -80,6 +80,8 @@ class Day:
     _parcels: Callable[[], Parcels]
     _issued: Callable[[], Blocks]
     _tickets: Callable[[int], Ints]
+    device: Codes = field(default_factory=lambda: np.empty(0, np.int32))  # what each account uses today
+    network: Codes = field(default_factory=lambda: np.empty(0, np.int32))  # where it is outside its workplace
     _kept: list[Parcels | Blocks | None] = field(default_factory=lambda: [None, None])
 
     @property

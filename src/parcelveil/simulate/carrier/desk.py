@@ -11,6 +11,8 @@ comes in without a number, a search by the last digits of a phone finds a strang
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,7 @@ from parcelveil.simulate.carrier.looks import looks, scans
 from parcelveil.simulate.carrier.rounds import Rounds
 from parcelveil.simulate.carrier.rows import CUSTOMER, AccessRows, WorkRows
 from parcelveil.simulate.carrier.today import SECOND_US, Today
-from parcelveil.simulate.carrier.world import HOUR_US, MINUTE_US, Codes, Ints, World
+from parcelveil.simulate.carrier.world import HOUR_US, MINUTE_US, STATION, Codes, Ints, World
 from parcelveil.simulate.draw import SIZE, Draw
 
 #: Shares that are choices, no figures being known.
@@ -52,6 +54,7 @@ class Desk:
         task = _Tasks(self, today, rounds, journeys)
         task.asked_ahead()
         task.mistaken()
+        task.mixed_up()
         task.for_colleagues()
         task.training()
         task.reprints()
@@ -71,7 +74,7 @@ class _Tasks:
         self.desk, self.today, self.world, self.drawn = desk, today, desk.world, desk.world.drawn
         self.source: Draw = today.source(4)
         self.out, self.way, self.waiting = rounds.out, journeys.pool, rounds.waiting
-        names = ("serial", "subject", "dest", "issuer")
+        names = ("serial", "subject", "dest", "issuer", "posted")
         self.all = {name: np.concatenate([self.out[name], self.way[name]]) for name in names}
         self.seen: list[AccessRows] = []
         self.done: list[WorkRows] = []
@@ -87,12 +90,12 @@ class _Tasks:
         """Positions in ``all``."""
         return self.source.below(max(len(self.all["serial"]), 1), count)
 
-    def look(self, pool: dict[str, npt.NDArray[np.int64]], at: Ints, who: Codes, when: Ints, **columns: npt.ArrayLike) -> None:
-        """Looks at the parcels at positions ``at``; whoever is nobody, or off duty by then, does not look."""
-        ok = np.flatnonzero(self.today.on_shift(who, when))
+    def look(self, pool: dict[str, npt.NDArray[np.int64]], at: Ints, who: Codes, when: Ints, **columns: Any) -> None:
+        """Looks at the parcels at positions ``at``, if there is somebody, on duty by then, and the parcel exists already."""
+        ok = np.flatnonzero(self.today.on_shift(who, when) & (when >= pool["posted"][at]))
         named = {"waybill": pool["serial"][at[ok]], "subject": pool["subject"][at[ok]]}
         for name, value in columns.items():
-            named[name] = value[ok] if isinstance(value, np.ndarray) and value.ndim else value  # type: ignore[assignment]
+            named[name] = value[ok] if isinstance(value, np.ndarray) and value.ndim else value
         self.seen.append(looks(self.today, self.source, when[ok], who[ok], **named))
 
     def mixed(self, outlets: Codes, shares: tuple[tuple[int, float], ...]) -> Codes:
@@ -107,22 +110,29 @@ class _Tasks:
         return who
 
     def asked_ahead(self) -> None:
-        """Somebody asks, at the door or at the counter, for a parcel that is still on its way."""
+        """Somebody asks, at a door or counter, for a parcel that is still on its way, or that another station has."""
         rate = self.drawn["asked_ahead"] * len(self.out["serial"]) / max(len(self.way["serial"]), 1)
         at = self.today.hits(self.source, rate, self.way["dest"])
-        who = self.mixed(self.way["dest"][at], ((rows.COURIER, 0.68), (rows.CLERK, 0.3), (rows.OWNER, 0.02)))
+        place = self.way["dest"][at]
+        # Near where he works, or where his mother lives: another station of the region.
+        away = self.source.chance(self.drawn["asked_elsewhere"], len(at))
+        place = np.where(away, self._beside(place), place)
+        who = self.mixed(place, ((rows.COURIER, 0.68), (rows.CLERK, 0.3), (rows.OWNER, 0.02)))
         when = self.today.within(np.maximum(who, 0), self.source)
-        channel = np.where(self.world.account.role[who] == rows.COURIER, rows.APP, rows.WEB)
-        self.look(self.way, at, who, when, action=rows.SEARCH, fields=0, channel=channel)
+        self.look(self.way, at, who, when, action=rows.SEARCH, fields=0)
         then = np.flatnonzero(self.source.chance(0.35, len(at)))
-        self.look(self.way, at[then], who[then], when[then] + self.some(len(then), 4, 60), channel=channel[then])
+        self.look(self.way, at[then], who[then], when[then] + self.some(len(then), 4, 60))
 
     def mistaken(self) -> None:
         """A number mistyped or misread: another parcel, none, or one that may not be seen."""
         at = self.today.hits(self.source, self.drawn["mistaken"], self.out["dest"])
-        who, when = self.out["courier"][at], self.out["time"][at] - self.some(len(at), 30, 300)
+        who = self.mixed(self.out["dest"][at], ((rows.CLERK, 0.2), (rows.SORTER, 0.1)))
+        who = np.where(who >= 0, who, self.out["courier"][at]).astype(np.int32)
+        when = self.out["time"][at] - self.some(len(at), 30, 300)
         when = np.maximum(when, self.today.start[who])
-        u = self.words(len(at)) / SIZE
+        working = self.today.on_shift(who, when)
+        who, when = who[working], when[working]
+        u = self.words(len(who)) / SIZE
         found = np.flatnonzero(u >= _NOT_FOUND)
         denied = u[found] < _NOT_FOUND + _DENIED
         shown = np.where(denied, 0, rows.NAME | rows.PHONE | rows.ADDRESS)
@@ -132,17 +142,32 @@ class _Tasks:
         nothing = {"action": rows.SEARCH, "outcome": rows.NOTFOUND, "fields": 0, "records": 1}
         self.seen.append(looks(self.today, self.source, when[missed], who[missed], **nothing))
 
+    def mixed_up(self) -> None:
+        """A parcel of another station lies in the load; whoever finds it looks where it belongs, mostly in the morning."""
+        at = self.today.hits(self.source, self.drawn["mixed_up"], self.out["dest"])
+        place = self._beside(self.out["dest"][at])
+        who = self.mixed(place, ((rows.COURIER, 0.7), (rows.SORTER, 0.2), (rows.CLERK, 0.1)))
+        when = np.maximum(self.today.start[np.maximum(who, 0)], self.out["arrives"][at]) + self.some(len(at), 600, 9000)
+        self.look(self.out, at, who, when)
+
+    def _beside(self, place: Codes) -> Codes:
+        """For each station another one of its region, if there is one near by."""
+        stations = int((self.world.outlet_kind == STATION).sum())
+        other = (place + 1 + self.source.below(7, len(place))) % stations
+        region = self.world.outlet_region
+        return self.today.outlet_now[np.where(region[other] == region[place], other, place)]
+
     def for_colleagues(self) -> None:
         """At the station one looks for the other; who waits for a second attempt is looked after."""
         at = self.today.hits(self.source, self.drawn["for_colleagues"], self.out["dest"])
         who = self.mixed(self.out["dest"][at], ((rows.COURIER, 0.5), (rows.CLERK, 0.35), (rows.SORTER, 0.15)))
         when = self.out["time"][at] - self.some(len(at), 0, 4 * 3600)
         when = np.maximum(when, self.out["arrives"][at])
-        self.look(self.out, at, who, when, channel=rows.WEB)
+        self.look(self.out, at, who, when)
         at = self.today.hits(self.source, _CHECKED, self.waiting["dest"])
         who = self.today.pick(rows.CLERK, self.today.outlet_now[self.waiting["dest"][at]], self.words(len(at)))
         when = self.today.within(np.maximum(who, 0), self.source)
-        self.look(self.waiting, at, who, when, channel=rows.WEB)
+        self.look(self.waiting, at, who, when)
 
     def training(self) -> None:
         """Who is new looks at a colleague's parcels, on the colleague's round."""
@@ -182,18 +207,16 @@ class _Tasks:
         at = today.hits(self.source, self.drawn["counter"], out["dest"])
         who = today.pick(rows.CLERK, out["dest"][at], self.words(len(at)))
         when = np.maximum(today.within(np.maximum(who, 0), self.source), out["arrives"][at] + 20 * MINUTE_US)
-        self.look(out, at, who, when, channel=rows.WEB, action=rows.SEARCH, fields=0)
-        self.look(out, at, who, when + self.some(len(at), 3, 40), channel=rows.WEB, fields=rows.NAME | rows.PHONE)
+        self.look(out, at, who, when, action=rows.SEARCH, fields=0)
+        self.look(out, at, who, when + self.some(len(at), 3, 40), fields=rows.NAME | rows.PHONE)
         for step in (11, 23, 37):
             more = np.flatnonzero(self.source.chance(_OTHER_HIT, len(at)))
             other = np.minimum(at[more] + step, len(out["serial"]) - 1)
             same = out["dest"][other] == out["dest"][at[more]]
             more, other = more[same], other[same]
-            self.look(out, other, who[more], when[more], channel=rows.WEB, action=rows.SEARCH, fields=0)
+            self.look(out, other, who[more], when[more], action=rows.SEARCH, fields=0)
         more = np.flatnonzero(self.source.chance(_FAR_HIT, len(at)))
-        self.look(
-            self.all, self.anywhere(len(more)), who[more], when[more], channel=rows.WEB, action=rows.SEARCH, fields=0
-        )
+        self.look(self.all, self.anywhere(len(more)), who[more], when[more], action=rows.SEARCH, fields=0)
 
     def calls(self) -> None:
         """Customers call the service line or the station; some calls become a ticket that the station works on."""
@@ -205,7 +228,7 @@ class _Tasks:
         clerk = today.pick(rows.CLERK, pool["dest"][at], self.words(count))
         who = np.where(local & (clerk >= 0), clerk, who).astype(np.int32)
         when = today.within(np.maximum(who, 0), self.source)
-        ok = np.flatnonzero(today.on_shift(who, when))
+        ok = np.flatnonzero(today.on_shift(who, when) & (when >= pool["posted"][at]))
         at, who, when, count = at[ok], who[ok], when[ok], len(ok)
         serial = pool["serial"][at]
         unknown = self.source.chance(self.drawn["calls_unknown"], count)
@@ -219,10 +242,10 @@ class _Tasks:
         later = when + self.some(count, 5, 80)
         search = self.source.chance(0.5, count)
         action = np.where(search, rows.SEARCH, rows.REVEAL)
-        self.look(pool, at, who, later, channel=rows.WEB, action=action, ticket=ticket)
+        self.look(pool, at, who, later, action=action, ticket=ticket)
         # Asked further, the same customer's other parcels are looked up.
         more = np.flatnonzero(self.source.chance(0.06, count))
-        self.look(pool, self.anywhere(len(more)), who[more], later[more] + self.some(len(more), 10, 90), channel=rows.WEB)
+        self.look(pool, self.anywhere(len(more)), who[more], later[more] + self.some(len(more), 10, 90))
         self._tickets(at[opened], who[opened], when[opened], ticket[opened])
 
     def _tickets(self, at: Ints, who: Codes, when: Ints, ticket: Ints) -> None:
@@ -236,15 +259,17 @@ class _Tasks:
         self._log(BizStep.TICKET_OPENED, begun, np.full(count, -1, np.int32), named | {"actor": opener})
         handler = self.mixed(pool["dest"][at], ((rows.CLERK, 0.8), (rows.COURIER, 0.2)))
         first = begun + self.some(count, 300, 4 * 3600)
-        self.look(pool, at, handler, first, channel=rows.WEB, ticket=ticket)
+        self.look(pool, at, handler, first, ticket=ticket)
         again = np.flatnonzero(self.source.chance(0.3, count))
-        self.look(pool, at[again], handler[again], first[again] + self.some(len(again), 600, 7200), ticket=ticket[again])
+        self.look(
+            pool, at[again], handler[again], first[again] + self.some(len(again), 600, 7200), ticket=ticket[again]
+        )
         closed = np.flatnonzero(self.source.chance(0.7, count))
         named = {"ticket": ticket[closed], "outlet": today.outlet[np.maximum(handler[closed], 0)], "device": -1}
         ends = first[closed] + self.some(len(closed), 1800, 3 * 3600)
         self._log(BizStep.TICKET_CLOSED, ends, np.full(len(closed), -1, np.int32), named)
 
-    def _log(self, step: BizStep, when: Ints, who: Codes, named: dict[str, npt.NDArray[np.int64] | int]) -> None:
+    def _log(self, step: BizStep, when: Ints, who: Codes, named: dict[str, Any]) -> None:
         self.done.append(scans(self.today, self.source, step, when, who, **named))
 
     def complaints(self) -> None:
@@ -266,7 +291,7 @@ class _Tasks:
             begun = when[ticketed] - self.some(len(ticketed), 60, 1800)
             named = {"waybill": pool["serial"][at[ticketed]], "ticket": ticket[ticketed], "actor": CUSTOMER}
             self._log(BizStep.TICKET_OPENED, begun, np.full(len(ticketed), -1, np.int32), named)
-            self.look(pool, at, who, when, channel=rows.WEB, ticket=ticket)
+            self.look(pool, at, who, when, ticket=ticket)
 
     def head_office(self) -> None:
         """Analysts take samples and export tables; administrators look into what users report."""
@@ -277,7 +302,7 @@ class _Tasks:
             who = np.repeat(crew, np.minimum(each, 400))
             when = today.within(who, self.source)
             fields = np.where(self.source.chance(0.3, len(who)), rows.NAME | rows.PHONE | rows.ADDRESS, 0)
-            self.look(self.all, self.anywhere(len(who)), who, when, channel=rows.WEB, fields=fields)
+            self.look(self.all, self.anywhere(len(who)), who, when, fields=fields)
             some = crew[self.source.chance(exports, len(crew))]
             size = 50 + (self.source.below(SIZE, len(some)) ** 2 >> 19)
             self._export(some, size)
@@ -287,7 +312,7 @@ class _Tasks:
         today, out = self.today, self.out
         at = today.hits(self.source, _OWNER_RATE, out["dest"])
         who = today.pick(rows.OWNER, out["dest"][at], self.words(len(at)))
-        self.look(out, at, who, np.maximum(out["time"][at] + self.some(len(at), -7200, 3600), out["arrives"][at]), channel=rows.WEB)
+        self.look(out, at, who, np.maximum(out["time"][at] + self.some(len(at), -7200, 3600), out["arrives"][at]))
         crew = np.flatnonzero(today.duty & (self.world.account.role == rows.OWNER)).astype(np.int32)
         some = crew[self.source.chance(0.08, len(crew))]
         load = np.bincount(out["dest"], minlength=len(self.world.outlet_kind))
@@ -295,7 +320,12 @@ class _Tasks:
 
     def _export(self, who: Codes, records: Ints) -> None:
         when = self.today.within(who, self.source, margin=HOUR_US)
-        named = {"channel": rows.EXPORT_FILE, "action": rows.EXPORT, "records": records, "fields": rows.NAME | rows.OTHER}
+        named = {
+            "channel": rows.EXPORT_FILE,
+            "action": rows.EXPORT,
+            "records": records,
+            "fields": rows.NAME | rows.OTHER,
+        }
         self.seen.append(looks(self.today, self.source, when, who, **named))
 
     def polls(self) -> None:
@@ -312,5 +342,5 @@ class _Tasks:
         self.seen.append(looks(today, self.source, when, partner[some], **nothing))
 
 
-def _at(value: npt.NDArray[np.int64] | int, keep: Ints) -> npt.NDArray[np.int64] | int:
+def _at(value: Any, keep: Ints) -> Any:
     return value[keep] if isinstance(value, np.ndarray) else value

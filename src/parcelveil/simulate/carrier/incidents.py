@@ -128,7 +128,9 @@ def plan(
     hits = np.flatnonzero(_unit(source, stations * days) < drawn["outages"])
     for hit, a, b in zip(hits.tolist(), _unit(source, len(hits)), _unit(source, len(hits)), strict=True):
         start = 420 + int(a * 480)
-        outages.append(Outage(hit // stations, hit % stations, -1, start, start + 90 + int(b * 420), 0.2 + 0.5 * float(a)))
+        outages.append(
+            Outage(hit // stations, hit % stations, -1, start, start + 90 + int(b * 420), 0.2 + 0.5 * float(a))
+        )
     if days >= _REGION_LEAST_DAYS:
         start = 420 + int(u[2] * 240)
         region = int(source.below(regions, 1)[0])

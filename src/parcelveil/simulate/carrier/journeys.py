@@ -29,6 +29,8 @@ BLOCK = 1_000
 CUT_OFF = 13 * HOUR_US + 30 * MINUTE_US
 #: Share of scans at hubs that a machine makes, so that nobody is named (assumed).
 _MACHINE = 0.6
+#: Share of parcels that travel between hubs in a bag, so that only its last hub scans them, when it opens it (assumed).
+_BAGGED = 0.7
 #: Share of heads of a series, and its length: a shop or office that gets many parcels at once (assumed).
 _SERIES, _SERIES_LENGTH = 0.0008, (4, 22)
 _INDEX_BITS = 26
@@ -86,7 +88,9 @@ class Journeys:
             new[issuer] * BLOCK + rank - ahead,
         )
         got = np.repeat(np.arange(issuers), fresh)
-        self.blocks.append((np.arange(self._next, self._next + len(got)), got[np.argsort(new[got], kind="stable")].astype(np.int32)))
+        self.blocks.append(
+            (np.arange(self._next, self._next + len(got)), got[np.argsort(new[got], kind="stable")].astype(np.int32))
+        )
         # The sort above is by the first block of each issuer, and the blocks of one issuer lie side by side.
         opened = fresh > 0
         self.used = np.where(opened, count - left - (fresh - 1) * BLOCK, self.used + count)
@@ -112,7 +116,8 @@ class Journeys:
         counter = issuer >= len(world.issuer_outlet) - int((world.outlet_kind == STATION).sum())
         posted, who = self._collect(today, source, issuer, origin, counter)
         keep = np.flatnonzero(source.words(count) >= (world.lost_share * SIZE).astype(np.uint16)[origin])
-        seen, done = [], [
+        seen: list[AccessRows] = []
+        done = [
             scans(today, source, BizStep.POSTED, posted[keep], who[keep], waybill=serial[keep], outlet=origin[keep])
         ]
         made: Pool = {
@@ -143,9 +148,7 @@ class Journeys:
         target[mixed] = mixed[use]
         return aoi[target], subject[target]
 
-    def _collect(
-        self, today: Today, source: Draw, issuer: Codes, origin: Codes, counter: Column
-    ) -> tuple[Ints, Codes]:
+    def _collect(self, today: Today, source: Draw, issuer: Codes, origin: Codes, counter: Column) -> tuple[Ints, Codes]:
         """When each parcel is collected, and by whom: the courier of the merchant's round, or a clerk at the counter."""
         station = today.route_station
         outlets = np.arange(len(self.world.outlet_kind))
@@ -155,22 +158,27 @@ class Journeys:
         who = today.courier[head[origin] + draw % width[origin].astype(np.uint32)]
         turn = np.arange(len(issuer)) - np.searchsorted(issuer, issuer)
         at = 15 * HOUR_US + (draw >> np.uint32(8)) % np.uint32(240) * np.int64(MINUTE_US)
-        posted = today.midnight + at + np.minimum(turn * 3, 1800) * SECOND_US + source.below(20 * 60 * SECOND_US, len(issuer))
+        posted = (
+            today.midnight
+            + at
+            + np.minimum(turn * 3, 1800) * SECOND_US
+            + source.below(20 * 60 * SECOND_US, len(issuer))
+        )
         at_counter = np.flatnonzero(counter)
         clerk = today.pick(rows.CLERK, origin[at_counter], source.words(len(at_counter)))
         alone = today.midnight + 9 * HOUR_US + source.below(9 * 3600, len(clerk)) * SECOND_US
-        posted[at_counter] = np.where(clerk >= 0, np.maximum(today.within(clerk, source), today.midnight + 6 * HOUR_US), alone)
+        posted[at_counter] = np.where(
+            clerk >= 0, np.maximum(today.within(clerk, source), today.midnight + 6 * HOUR_US), alone
+        )
         who[at_counter] = clerk
         return posted, np.where(today.on_shift(who, posted), who, -1).astype(np.int32)
 
-    def _ordered(
-        self, today: Today, source: Draw, made: Pool, seen: list[AccessRows], done: list[WorkRows]
-    ) -> None:
+    def _ordered(self, today: Today, source: Draw, made: Pool, seen: list[AccessRows], done: list[WorkRows]) -> None:
         """Partners order over the interface and print their labels; some orders never reach the systems that tell."""
         at = np.flatnonzero(self.world.issuer_partner[made["issuer"]] >= 0)
         partner, posted = self.world.issuer_partner[made["issuer"][at]], made["posted"][at]
         early = posted - (20 * 60 + source.below(9 * 3600, len(at))) * SECOND_US
-        keep = np.flatnonzero(~source.chance(0.012, len(at)))
+        keep = np.flatnonzero(~source.chance(self.world.drawn["lost_orders"], len(at)))
         serial = made["serial"][at]
         ordered = {"time": early[keep], "received": early[keep] + source.below(40 * 60, len(keep)) * SECOND_US}
         done.append(
@@ -208,7 +216,7 @@ class Journeys:
         jitter = source.below(1 << 32, 4 * count).reshape(4, count)
 
         def some(row: int, low: int, high: int) -> Ints:
-            return ((high - low) * minute * jitter[row] >> 32) + low * minute
+            return np.asarray(((high - low) * minute * jitter[row] >> 32) + low * minute)
 
         leave = today.midnight + (1200 + ends[origin] % 120) * minute + some(0, 0, 25)
         leave = np.maximum(leave, posted + 15 * minute)
@@ -246,17 +254,19 @@ class Journeys:
         goal = np.where(stray, pool["wrong"], dest)
         after_hub = np.where(hub == last, goal, last)
         legs = (
-            (BizStep.DEPARTED, "leave", pool["origin"], hub),
-            (BizStep.ARRIVED, "at_hub", hub, None),
-            (BizStep.DEPARTED, "off", hub, after_hub),
-            (BizStep.ARRIVED, "at_last", last, None),
-            (BizStep.DEPARTED, "off_last", last, goal),
-            (BizStep.ARRIVED, "arrives", dest, None),
+            (BizStep.DEPARTED, "leave", pool["origin"], hub, False),
+            (BizStep.ARRIVED, "at_hub", hub, None, True),
+            (BizStep.DEPARTED, "off", hub, after_hub, True),
+            (BizStep.ARRIVED, "at_last", last, None, True),
+            (BizStep.DEPARTED, "off_last", last, goal, False),
+            (BizStep.ARRIVED, "arrives", dest, None, False),
         )
+        bagged = (hub != last) & (spread(pool["serial"], 13) % 1000 < _BAGGED * 1000)
         lost = (world.lost_share * SIZE).astype(np.uint16)
-        for step, name, where, to in legs:
+        for step, name, where, to, open_only in legs:
             times = pool[name]
-            at = np.flatnonzero((times >= today.midnight) & (times < today.next))
+            here = (times >= today.midnight) & (times < today.next)
+            at = np.flatnonzero(here & ~bagged if open_only else here)
             at = at[source.words(len(at)) >= lost[where[at]]]
             outlet, when = where[at], times[at]
             who = today.pick(rows.SORTER, outlet, source.words(len(at)))
@@ -287,7 +297,7 @@ class Journeys:
         working = today.on_shift(clerk[some], time)
         some, time = some[working], time[working]
         action = np.where(source.chance(0.4, len(some)), rows.SEARCH, rows.REVEAL)
-        named = {"waybill": serial[some], "subject": subject[some], "channel": rows.WEB, "action": action}
+        named = {"waybill": serial[some], "subject": subject[some], "action": action}
         seen.append(looks(today, source, time, clerk[some], **named))
         away = time + (1200 + source.below(2 * 3600, len(some))) * SECOND_US
         nobody = np.full(len(some), -1, np.int32)

@@ -14,7 +14,7 @@ length. So it can be made for millions of rows at once, is never repeated, and s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,8 @@ def decimals(numbers: npt.NDArray[np.int64], digits: int, prefix: str) -> pa.Str
     return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(ends), pa.py_buffer(text))
 
 
-class Decimal(NamedTuple):
+@dataclass(frozen=True)
+class Decimal:
     """Texts of one kind. ``bits`` 0: the number itself, else its place in a permutation of ``2**bits``."""
 
     prefix: str
@@ -59,13 +60,16 @@ class Decimal(NamedTuple):
     def of(self, codes: Codes) -> pa.StringArray:
         """The text of each code; a negative code has none, and must not be asked for."""
         numbers = codes.astype(np.int64, copy=False)
-        return decimals(scatter(numbers, bits=self.bits, seed=self.seed) if self.bits else numbers, self.digits, self.prefix)
+        return decimals(
+            scatter(numbers, bits=self.bits, seed=self.seed) if self.bits else numbers, self.digits, self.prefix
+        )
 
     def __getitem__(self, code: int) -> str:
         return str(self.of(np.array([code], np.int64))[0].as_py())
 
 
-class Network(NamedTuple):
+@dataclass(frozen=True)
+class Network:
     """Prefixes of 256 addresses within 10.0.0.0/8 (RFC 1918), so that none is anybody's."""
 
     seed: int

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,15 +26,16 @@ from parcelveil.simulate.carrier.desk import Desk
 from parcelveil.simulate.carrier.incidents import WARM
 from parcelveil.simulate.carrier.journeys import BLOCK, Journeys
 from parcelveil.simulate.carrier.rounds import Rounds
-from parcelveil.simulate.carrier.rows import AccessRows, KeyRows, Rows, WebRows, WorkRows
+from parcelveil.simulate.carrier.rows import AccessRows, Column, KeyRows, Rows, WebRows, WorkRows
 from parcelveil.simulate.carrier.staffing import build
 from parcelveil.simulate.carrier.today import SECOND_US, Places, Today
 from parcelveil.simulate.carrier.web import counted, visits
-from parcelveil.simulate.carrier.world import World
+from parcelveil.simulate.carrier.world import Ints, World
 from parcelveil.simulate.draw import Draw
 
 LEAST_STAFF, MOST_STAFF, MOST_DAYS = 50, 250_000, 400
 _INDEX_BITS = 26
+_R = TypeVar("_R", bound=Rows)
 
 
 class Carrier:
@@ -73,47 +76,68 @@ class Carrier:
         for number in range(-WARM, self.days):
             today = Today(world, number, after if 0 <= change <= number else before)
             seen, done = journeys.create(today)
-            for looks, work in (journeys.move(today),):
-                seen, done = seen + looks, done + work
+            _extend(seen, done, journeys.move(today))
             rounds.load(today, journeys.arrived(today))
-            for looks, work in (rounds.drive(today), desk.work(today, rounds, journeys)):
-                seen, done = seen + looks, done + work
-            access = AccessRows.join(seen)
-            work_rows = today.paper(WorkRows.join(done))
-            if number < 0:
-                web, keys = WebRows.of(0), KeyRows.of(0)
-            else:
-                web, keys = visits(today, np.concatenate([journeys.pool["serial"], rounds.out["serial"]])), KeyRows.of(0)
-            day = Day(
-                number, today.midnight, today.duty, today.start, today.end, today.outlet, access, work_rows, web, keys,
-                lambda t=today: _parcels(t, journeys, rounds), lambda: _blocks(journeys), desk.new_tickets,  # type: ignore[misc]
-            )  # fmt: skip
-            bypassed = self._act(day) if number >= 0 else KeyRows.of(0)
-            day.access = self._due(today, day.access, late, ledger) if number >= -1 else day.access
-            day.work = self._due(today, day.work, late, ledger) if number >= -1 else day.work
+            _extend(seen, done, rounds.drive(today))
+            _extend(seen, done, desk.work(today, rounds, journeys))
+            access, work = AccessRows.join(seen), today.paper(WorkRows.join(done))
+            del seen, done  # big, and not needed while the day is outside
+            web = WebRows.of(0)
             if number >= 0:
-                day.web = day.web.take(np.argsort(day.web["time"], kind="stable"))
-                day.keys = _added(counted(day.access, today), bypassed)
-                yield day
+                web = visits(today, np.concatenate([journeys.pool["serial"], rounds.out["serial"]]))
+            day = Day(
+                number=number,
+                midnight=today.midnight,
+                duty=today.duty,
+                start=today.start,
+                end=today.end,
+                outlet=today.outlet,
+                access=access,
+                work=work,
+                web=web,
+                keys=KeyRows.of(0),
+                _parcels=partial(_parcels, today, journeys, rounds),
+                _issued=partial(_blocks, journeys),
+                _tickets=desk.new_tickets,
+                device=today.device,
+                network=today.network,
+            )
+            del access, work
+            if number < -1:
+                continue
+            bypassed = self._act(day) if number >= 0 else KeyRows.of(0)
+            day.access = self._due(today, day.access, late, ledger)
+            day.work = self._due(today, day.work, late, ledger)
+            if number < 0:
+                continue
+            day.web = day.web.take(np.argsort(day.web["time"], kind="stable"))
+            day.keys = _added(counted(day.access, today), bypassed)
+            yield day
 
     def _act(self, day: Day) -> KeyRows:
         """Lets the attackers act, then adds what they did to the day. Gives what they opened beside all logs."""
         acts = [attacker.act(day, self.world) for attacker in self.attackers]
+        if not acts:
+            return KeyRows.of(0)
         day.access = AccessRows.join([day.access, *(act.access for act in acts)])
         day.work = WorkRows.join([day.work, *(act.work for act in acts)])
         day.web = WebRows.join([day.web, *(act.web for act in acts)])
         return KeyRows.join([act.keys for act in acts])
 
-    def _due(self, today: Today, rows: Rows, late: dict[type[Rows], list[Rows]], ledger: _Ledger) -> Rows:
+    def _due(self, today: Today, made: _R, late: dict[type[Rows], list[Rows]], ledger: _Ledger) -> _R:
         """What is received today, in order and numbered; the rest waits."""
-        kind = type(rows)
-        rows = kind.join([rows, *late[kind]])
-        now = rows["received"] < today.next
-        late[kind] = [rows.take(~now)]
-        if today.number < 0:
-            return rows
-        rows = rows.take(now & (rows["received"] >= today.midnight))
-        return ledger.number(rows, today)
+        kind = type(made)
+        parts: list[Rows] = [made, *late[kind]]
+        received = np.concatenate([part["received"] for part in parts])
+        wait = np.flatnonzero(received >= today.next)
+        order, received = ledger.order(kind, received, today)
+        due, rest = kind(), kind()
+        for name in kind.COLUMNS:  # column by column, so that hardly anything is there twice
+            column = np.concatenate([part[name] for part in parts])
+            due[name], rest[name] = column.take(order), column.take(wait)
+        late[kind] = [rest]
+        ledger.number(due, received, today)
+        return due
 
 
 class _Ledger:
@@ -123,27 +147,39 @@ class _Ledger:
         source = Draw(world.seed, 14)
         self._next = {AccessRows: int(source.below(1 << 32, 1)[0]) << 20, WorkRows: 0}
 
-    def number(self, rows: Rows, today: Today) -> Rows:
-        """``rows`` in the order of ``received``, with the column ``id``."""
-        kind, count = type(rows), rows.count
+    def order(self, kind: type[Rows], received: Ints, today: Today) -> tuple[Ints, Ints]:
+        """Positions of the rows received today, in order, and when that was, with sub-seconds drawn anew."""
         source = today.source(8 if kind is AccessRows else 10)
-        for name in ("time", "received"):
-            column = rows[name] // SECOND_US
-            rows[name] = column * SECOND_US + source.below(SECOND_US, count)
+        at = np.flatnonzero((received >= today.midnight) & (received < today.next))
+        count = len(at)
+        moment = received[at] // SECOND_US * SECOND_US + source.below(SECOND_US, count)
         # Ties, if any: by position, exclusive-or a number that is drawn, so that neither of two comes first by rule.
         mask = int(source.below(1 << _INDEX_BITS, 1)[0])
-        at = (np.arange(count) ^ mask) if count else np.arange(0)
-        key = np.sort(((rows["received"] - today.midnight) << _INDEX_BITS) | at)
-        rows = rows.take((key & ((1 << _INDEX_BITS) - 1)) ^ mask)
+        key = np.sort(((moment - today.midnight) << _INDEX_BITS) | (np.arange(count) ^ mask))
+        return at[(key & ((1 << _INDEX_BITS) - 1)) ^ mask], (key >> _INDEX_BITS) + today.midnight
+
+    def number(self, rows: Rows, received: Ints, today: Today) -> None:
+        """Gives ``rows``, which are in order, their numbers; sub-seconds of their times are drawn anew."""
+        kind, count = type(rows), rows.count
+        source = today.source(11 if kind is AccessRows else 12)
+        rows["received"] = received
+        rows["time"] = rows["time"] // SECOND_US * SECOND_US + source.below(SECOND_US, count)
         base = self._next[kind]
-        self._next[kind] = base + count
+        # The days before the first one are not told of.
+        self._next[kind] = base + (count if today.number >= 0 else 0)
         rows["id"] = np.arange(base, base + count)
-        return rows
+
+
+def _extend(seen: list[AccessRows], done: list[WorkRows], more: tuple[list[AccessRows], list[WorkRows]]) -> None:
+    seen += more[0]
+    done += more[1]
 
 
 def _added(keys: KeyRows, more: KeyRows) -> KeyRows:
     """``keys`` with the values of ``more`` in the same hour and system."""
-    for time, system, values, logged in zip(*(more[name] for name in ("time", "system", "values", "logged")), strict=True):
+    for time, system, values, logged in zip(
+        *(more[name] for name in ("time", "system", "values", "logged")), strict=True
+    ):
         at = (keys["time"] == time) & (keys["system"] == system)
         keys["values"][at] += values
         keys["logged"][at] += logged
@@ -151,16 +187,14 @@ def _added(keys: KeyRows, more: KeyRows) -> KeyRows:
 
 
 def _parcels(today: Today, journeys: Journeys, rounds: Rounds) -> Parcels:
-    out, way, wait = rounds.out, journeys.pool, rounds.waiting
-    # Failed today are in both; they count once, as on the round.
-    rest = {name: column[wait["due"] <= today.number] for name, column in wait.items()}
+    out, way, rest = rounds.out, journeys.pool, rounds.held
     place = way["origin"].copy()
     hub = today.world.outlet_hub
     for name, where in (("at_hub", hub[way["origin"]]), ("at_last", hub[way["dest"]])):
         there = (way[name] >= 0) & (way[name] < today.midnight)
         place[there] = where[there]
 
-    def both(name: str) -> np.ndarray:  # type: ignore[type-arg]
+    def both(name: str) -> Column:
         return np.concatenate([out[name], rest[name], way[name]])
 
     nobody = np.full(len(rest["serial"]) + len(way["serial"]), -1, np.int32)
@@ -186,5 +220,3 @@ def _blocks(journeys: Journeys) -> Blocks:
     last = journeys.last_block[owner] == start
     used[last] = journeys.used[owner[last]]
     return Blocks(start * BLOCK, owner, journeys.world.issuer_outlet[owner], used)
-
-

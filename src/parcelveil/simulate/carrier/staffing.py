@@ -12,25 +12,48 @@ leave during the run, of those taken on for the peak, and dormant ones.
 from __future__ import annotations
 
 from datetime import date
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from parcelveil.simulate.carrier import incidents, rows
+from parcelveil.simulate.carrier.areas import areas, issuers, unit
 from parcelveil.simulate.carrier.naming import Names
 from parcelveil.simulate.carrier.priors import parameters
-from parcelveil.simulate.carrier.world import DAY_US, HUB, MINUTE_US, OFFICE, STATION, STAYS, Accounts, World
+from parcelveil.simulate.carrier.world import (
+    DAY_US,
+    HUB,
+    MINUTE_US,
+    MOBILE,
+    OFFICE,
+    STATION,
+    STAYS,
+    Accounts,
+    Codes,
+    Ints,
+    World,
+)
 from parcelveil.simulate.draw import Draw, quantile_table
-from parcelveil.simulate.parcels import merchant_shares
 
-_ONE = 1 << 32
+#: Shares of the staff; couriers are what is left after these and the owners, about this share.
+_SHARE = {
+    rows.COURIER: 0.70,
+    rows.CLERK: 0.10,
+    rows.SORTER: 0.12,
+    rows.SERVICE: 0.04,
+    rows.ANALYST: 0.006,
+    rows.ADMIN: 0.004,
+    rows.PARTNER: 0.008,
+}
 _LEVELS = [1, 10, 50, 90, 99]
-#: How unequal stations, areas and people are: quantiles, the median being 1. Area: the top tenth gets about 0.6 of the
-#: parcels (measured). Others assumed.
+#: How unequal stations and people are: quantiles, the median being 1 (assumed).
 _STATION_SIZE = quantile_table(_LEVELS, [0.35, 0.55, 1.0, 1.7, 2.6])
-_AREA_SIZE = quantile_table(_LEVELS, [0.05, 0.12, 1.0, 9.0, 40.0])
 _PACE = quantile_table(_LEVELS, [0.3, 0.5, 1.0, 2.0, 3.6])
 _SKEW_S = 3
+#: Handhelds that are replaced within 30 days (assumed).
+_REPLACED = 0.06
+_LONG_AGO = -10_000
 #: Shifts by role: (share, start, end) in minutes of the local day.
 _SHIFTS: dict[int, tuple[tuple[float, int, int], ...]] = {
     rows.COURIER: ((1.0, 450, 1260),),
@@ -45,133 +68,183 @@ _SHIFTS: dict[int, tuple[tuple[float, int, int], ...]] = {
 _HUB_SHIFTS = ((0.5, 1140, 1740), (0.5, 480, 1080))
 
 
-def unit(source: Draw, count: int) -> npt.NDArray[np.float64]:
-    """Numbers from 0 up to 1."""
-    return source.below(_ONE, count) / float(_ONE)
-
-
-def _spread(weights: npt.NDArray[np.float64], total: int, least: int) -> npt.NDArray[np.int64]:
+def _spread(weights: npt.NDArray[Any], total: int, least: int) -> npt.NDArray[np.int64]:
     """``total`` in whole numbers by weight, each at least ``least`` (as far as there is enough)."""
     least = min(least, total // len(weights))
     edges = np.rint(np.cumsum(weights) / weights.sum() * (total - least * len(weights))).astype(np.int64)
-    return np.diff(edges, prepend=0) + least
+    return np.asarray(np.diff(edges, prepend=0) + least)
+
+
+class _Outlets(NamedTuple):
+    """Stations, then a hub a region, then head office and call centres; and how big each station is."""
+
+    kind: npt.NDArray[np.int8]
+    region: Codes
+    franchise: npt.NDArray[np.bool_]
+    size: npt.NDArray[np.float64]
+    stations: int
+    regions: int
+
+
+class _People(NamedTuple):
+    """One entry an account; see world.Accounts. ``a_station``: couriers with a route at each station."""
+
+    role: Ints
+    outlet: Ints
+    owner: Ints
+    first_day: Ints
+    last_day: Ints
+    temporary: npt.NDArray[np.bool_]
+    a_station: Ints
+    successor: Codes
+
+
+def _outlets(source: Draw, staff: int, drawn: dict[str, float]) -> _Outlets:
+    stations = max(2, round(staff * _SHARE[rows.COURIER] / drawn["couriers_a_station"]))
+    regions = min(max(1 if stations < 4 else 2, round(stations / drawn["stations_a_region"])), 31)
+    calls = max(1, regions // 4)
+    size = _STATION_SIZE[source.words(stations)]
+    region = np.repeat(np.arange(regions, dtype=np.int32), _spread(0.5 + unit(source, regions), stations, 1))
+    kind = np.repeat([STATION, HUB, OFFICE], [stations, regions, 1 + calls]).astype(np.int8)
+    return _Outlets(
+        kind,
+        np.concatenate([region, np.arange(regions), np.zeros(1), np.arange(calls)]).astype(np.int32),
+        (unit(source, len(kind)) < drawn["franchised"]) & (kind == STATION),
+        size,
+        stations,
+        regions,
+    )
+
+
+def _usual(staff: int, outlets: _Outlets) -> tuple[Ints, Ints, Ints]:
+    """Role and outlet of those who are there from the first day, and couriers at each station (they come first)."""
+    size, stations, regions, owners = outlets.size, outlets.stations, outlets.regions, np.flatnonzero(outlets.franchise)
+    least = {rows.CLERK: stations, rows.SORTER: regions * 2, rows.SERVICE: 2, rows.PARTNER: 2}
+    many = {role: max(least.get(role, 1), round(staff * share)) for role, share in _SHARE.items()}
+    rest = staff - sum(many[role] for role in many if role != rows.COURIER) - len(owners)
+    a_station = _spread(size, max(2 * stations, rest), 2)
+    at_hubs = max(regions * 2, round(many[rows.SORTER] * 0.45))
+    by_region = np.bincount(outlets.region[:stations], size, regions)
+    head, calls = stations + regions, int((outlets.kind == OFFICE).sum()) - 1
+    station = np.arange(stations)
+    parts = [
+        (rows.COURIER, np.repeat(station, a_station)),
+        (rows.CLERK, np.repeat(station, _spread(size, many[rows.CLERK], 1))),
+        (rows.SORTER, np.repeat(station, _spread(size, max(many[rows.SORTER] - at_hubs, 0), 0))),
+        (rows.SORTER, stations + np.repeat(np.arange(regions), _spread(by_region, at_hubs, 2))),
+        (rows.OWNER, owners),
+        (rows.SERVICE, head + 1 + np.arange(many[rows.SERVICE]) % calls),
+        *((role, np.full(many[role], head)) for role in (rows.ANALYST, rows.ADMIN, rows.PARTNER)),
+    ]
+    role = np.concatenate([np.full(len(where), code) for code, where in parts])
+    return role, np.concatenate([where for _, where in parts]), a_station
+
+
+def _people(source: Draw, staff: int, days: int, outlets: _Outlets, drawn: dict[str, float], peak: int) -> _People:
+    """Everybody, and behind them those who join, help at the peak, left long ago, or have a second account."""
+    role, outlet, a_station = _usual(staff, outlets)
+    usual, couriers = len(role), int(a_station.sum())
+    # Leavers and whoever takes their route; the first courier of a station stays, so that somebody always has the key.
+    leaving = (unit(source, couriers) < drawn["leavers"] * days / 30) & (days > 3)
+    leaving[np.cumsum(a_station) - a_station] = False
+    goes = np.flatnonzero(leaving)
+    last = source.below(days, len(goes))
+    joins = last + 1 + source.below(6, len(goes))
+    helps = source.below(couriers, round(couriers * drawn["temporary"]) if peak >= 0 else 0)
+    asleep = source.below(usual, max(1, round(usual * drawn["dormant"])))
+    asleep = asleep[role[asleep] <= rows.SERVICE]
+    clerk = (role == rows.CLERK) & outlets.franchise[outlet]
+    twice = np.flatnonzero(clerk & (unit(source, usual) < drawn["two_accounts"]))
+    more = np.concatenate([goes, helps, asleep, twice])
+    first_day = np.full(usual + len(more), _LONG_AGO)
+    last_day = np.full(usual + len(more), STAYS)
+    last_day[goes] = last
+    temporary = np.zeros(usual + len(more), np.bool_)
+    at = usual
+    first_day[at : at + len(goes)] = joins
+    at += len(goes)
+    first_day[at : at + len(helps)] = peak - 1
+    last_day[at : at + len(helps)] = peak + 4
+    temporary[at : at + len(helps)] = True
+    at += len(helps)
+    last_day[at : at + len(asleep)] = -20 - source.below(300, len(asleep))
+    owner = np.arange(usual + len(more))
+    owner[at + len(asleep) :] = twice
+    successor = np.full(couriers, -1, np.int32)
+    successor[goes] = usual + np.arange(len(goes))
+    role, outlet = np.concatenate([role, role[more]]), np.concatenate([outlet, outlet[more]])
+    return _People(role, outlet, owner, first_day, last_day, temporary, a_station, successor)
+
+
+def _accounts(
+    source: Draw, people: _People, outlets: _Outlets, drawn: dict[str, float], days: int, first: int, offset: int
+) -> tuple[Accounts, Ints, int]:
+    """The accounts, every device's clock, and the number of networks."""
+    role, outlet, count, places = people.role, people.outlet, len(people.role), len(outlets.kind)
+    begin, end = _shifts(source, role, outlets.kind[outlet] == HUB)
+    device, skew = _devices(source, role, outlet, places, drawn)
+    mobile = places + outlets.region[outlet] * MOBILE + source.below(MOBILE, count)
+    networks = places + outlets.regions * MOBILE
+    partner = role == rows.PARTNER
+    network = np.where(partner, networks + np.cumsum(partner) - 1, outlet)
+    networks += int(partner.sum())
+    # Who answers calls or sits in the office works at home now and then.
+    desk = np.isin(role, (rows.SERVICE, rows.ANALYST, rows.ADMIN)) & (unit(source, count) < 0.35)
+    road = (role == rows.COURIER) | (role == rows.OWNER)
+    away = np.where(road, mobile, np.where(desk, networks + np.cumsum(desk) - 1, network))
+    networks += int(desk.sum())
+    opened = (first - 30 - source.below(1_500, count)) * DAY_US
+    opened = np.where(people.first_day > _LONG_AGO, (first + people.first_day) * DAY_US, opened)
+    opened = opened + (9 * 60 - offset) * MINUTE_US + source.below(8 * 3600, count) * 1_000_000
+    # Passwords and handhelds are changed now and then, also while we look.
+    fresh = np.maximum(opened, (first + days) * DAY_US - source.below(400, count) * DAY_US)
+    changed = np.where(unit(source, count) < 0.8, fresh, opened)
+    goes = (people.last_day < STAYS) & (people.last_day >= 0) & ~people.temporary
+    told = goes & (unit(source, count) < 0.7)
+    leaves = np.where(told, (first + people.last_day) * DAY_US - offset * MINUTE_US, -1)
+    # A handheld breaks now and then, and its user gets another one.
+    replaced = np.where(unit(source, count) < _REPLACED * days / 30, source.below(days, count), STAYS)
+    replaced = np.where(people.role == rows.COURIER, replaced, STAYS)
+    columns: dict[str, Any] = {
+        "role": role.astype(np.int8),
+        "outlet": outlet.astype(np.int32),
+        "region": outlets.region[outlet],
+        "owner": people.owner.astype(np.int32),
+        "shift_start": begin,
+        "shift_end": end,
+        "device": device,
+        "new_device": (len(skew) + np.arange(count)).astype(np.int32),
+        "new_device_day": replaced.astype(np.int32),
+        "network": network.astype(np.int32),
+        "mobile": away.astype(np.int32),
+        "first_day": people.first_day.astype(np.int32),
+        "last_day": people.last_day.astype(np.int32),
+        "opened": opened,
+        "changed": changed,
+        "leaves": leaves,
+        "pace": _PACE[source.words(count)],
+        "temporary": people.temporary,
+    }
+    new = source.below(2 * _SKEW_S * 1_000_000, count) - _SKEW_S * 1_000_000
+    return Accounts(**columns), np.concatenate([skew, new]), networks
 
 
 def build(*, seed: int, staff: int, days: int, start: date, offset_minutes: int) -> World:
     """The world of ``seed``: the same arguments give the same world."""
     drawn = parameters(seed)
     source = Draw(seed, 12)
-    couriers = round(staff * 0.70)
-    stations = max(2, round(couriers / drawn["couriers_a_station"]))
-    regions = min(max(1, round(stations / drawn["stations_a_region"])), 31)
-    calls = max(1, regions // 4)
-    outlets = stations + regions + 1 + calls
-    size = _STATION_SIZE[source.words(stations)]
-    region = np.repeat(
-        np.arange(regions, dtype=np.int32), _spread(0.5 + unit(source, regions), stations, 1)
+    first = (start - date(1970, 1, 1)).days
+    outlets = _outlets(source, staff, drawn)
+    stations, places = outlets.stations, len(outlets.kind)
+    calendar = incidents.plan(
+        seed, drawn, days=days, first=first, station_region=outlets.region[:stations], accounts=staff
     )
-    outlet_region = np.concatenate([region, np.arange(regions), np.zeros(1), np.arange(calls)]).astype(np.int32)
-    kind = np.repeat([STATION, HUB, OFFICE], [stations, regions, 1 + calls]).astype(np.int8)
-    hub = np.where(kind == OFFICE, -1, stations + outlet_region).astype(np.int32)
-    franchise = (unit(source, outlets) < drawn["franchised"]) & (kind == STATION)
-
-    # People, outlet by outlet and role by role.
-    owners = np.flatnonzero(franchise)
-    clerks, sorters = max(stations, round(staff * 0.10)), max(regions * 2, round(staff * 0.12))
-    service, analysts = max(2, round(staff * 0.04)), max(1, round(staff * 0.006))
-    admins, partners = max(1, round(staff * 0.004)), max(2, round(staff * 0.008))
-    couriers = max(2 * stations, staff - clerks - sorters - service - analysts - admins - partners - len(owners))
-    at_hubs = max(regions * 2, round(sorters * 0.45))
-    a_station = _spread(size, couriers, 2)
-    parts = [
-        (rows.COURIER, np.repeat(np.arange(stations), a_station)),
-        (rows.CLERK, np.repeat(np.arange(stations), _spread(size, clerks, 1))),
-        (rows.SORTER, np.repeat(np.arange(stations), _spread(size, max(sorters - at_hubs, 0), 0))),
-        (rows.SORTER, stations + np.repeat(np.arange(regions), _spread(np.bincount(region, size, regions), at_hubs, 2))),
-        (rows.OWNER, owners),
-        (rows.SERVICE, stations + regions + 1 + np.arange(service) % calls),
-        (rows.ANALYST, np.full(analysts, stations + regions)),
-        (rows.ADMIN, np.full(admins, stations + regions)),
-        (rows.PARTNER, np.full(partners, stations + regions)),
-    ]
-    role = np.concatenate([np.full(len(where), code) for code, where in parts])
-    outlet = np.concatenate([where for _, where in parts])
-    usual = len(role)
-
-    first, first_day = (start - date(1970, 1, 1)).days, np.full(usual, -10_000)
-    last_day = np.full(usual, STAYS)
-    owner = np.arange(usual)
-    calendar = incidents.plan(seed, drawn, days=days, first=first, station_region=region, accounts=usual)
-
-    # Leavers and whoever takes their route; the first courier of a station stays, so that somebody always has the key.
-    head = np.concatenate([[0], np.cumsum(a_station)[:-1]])
-    leaving = (unit(source, couriers) < drawn["leavers"] * days / 30) & (days > 3)
-    leaving[head] = False
-    goes = np.flatnonzero(leaving)
-    last_day[goes] = source.below(days, len(goes))
-    joins = last_day[goes] + 1 + source.below(6, len(goes))
-    extra = source.below(couriers, round(couriers * drawn["temporary"]) if calendar.peak >= 0 else 0)
-    asleep = source.below(usual, max(1, round(usual * drawn["dormant"])))
-    asleep = asleep[role[asleep] <= rows.SERVICE]
-    double = np.flatnonzero((role == rows.CLERK) & franchise[outlet] & (unit(source, usual) < drawn["two_accounts"]))
-    more = np.concatenate([goes, extra, asleep, double])
-    temporary = np.zeros(usual + len(more), np.bool_)
-    temporary[usual + len(goes) :][: len(extra)] = True
-    first_day = np.concatenate(
-        [first_day, joins, np.full(len(extra), calendar.peak - 1), np.full(len(asleep) + len(double), -10_000)]
-    )
-    last_day = np.concatenate(
-        [
-            last_day,
-            np.full(len(goes), STAYS),
-            np.full(len(extra), calendar.peak + 4),
-            -20 - source.below(300, len(asleep)),
-            np.full(len(double), STAYS),
-        ]
-    )
-    role, outlet = np.concatenate([role, role[more]]), np.concatenate([outlet, outlet[more]])
-    owner = np.concatenate([owner, usual + np.arange(len(more) - len(double)), double])
-    count = len(role)
-
-    begin, end = _shifts(source, role, kind[outlet] == HUB)
-    device, device_skew = _devices(source, role, outlet, outlets, drawn)
-    outlet_network = np.arange(outlets)
-    mobile = outlets + outlet_region[outlet] * 6 + source.below(6, count)
-    network = np.where(role == rows.PARTNER, outlets + regions * 6 + np.arange(count), outlet_network[outlet])
-    out = (role == rows.COURIER) | (role == rows.OWNER)
-    opened = (first - 30 - source.below(1_500, count)) * DAY_US
-    opened = np.where(first_day > -10_000, (first + first_day) * DAY_US, opened) + (9 * 60 - offset_minutes) * MINUTE_US
-    opened += source.below(8 * 3600, count) * 1_000_000
-    # Passwords and handhelds are changed now and then, also while we look.
-    fresh = np.maximum(opened, (first + days) * DAY_US - source.below(400, count) * DAY_US)
-    changed = np.where(unit(source, count) < 0.8, fresh, opened)
-    told = (last_day < STAYS) & (last_day >= 0) & ~temporary & (unit(source, count) < 0.7)
-    leaves = np.where(told, (first + last_day) * DAY_US - offset_minutes * MINUTE_US, -1)
-
-    account = Accounts(
-        role=role.astype(np.int8),
-        outlet=outlet.astype(np.int32),
-        region=outlet_region[outlet],
-        owner=owner.astype(np.int32),
-        shift_start=begin,
-        shift_end=end,
-        device=device,
-        network=network.astype(np.int32),
-        mobile=np.where(out, mobile, network).astype(np.int32),
-        first_day=first_day.astype(np.int32),
-        last_day=last_day.astype(np.int32),
-        opened=opened.astype(np.int64),
-        changed=changed.astype(np.int64),
-        leaves=leaves.astype(np.int64),
-        pace=_PACE[source.words(count)],
-        temporary=temporary,
-    )
-    aoi = _areas(source, couriers, a_station, drawn)
-    issuer_outlet, issuer_partner, issuer_share = _issuers(
-        source, drawn, stations, np.flatnonzero(role == rows.PARTNER), couriers
-    )
-    successor = np.full(couriers, -1, np.int32)
-    successor[goes] = usual + np.arange(len(goes))
+    people = _people(source, staff, days, outlets, drawn, calendar.peak)
+    account, skew, networks = _accounts(source, people, outlets, drawn, days, first, offset_minutes)
+    couriers = int(people.a_station.sum())
+    aoi_route, aoi_second, aoi_people, aoi_first, aoi_weight = areas(source, couriers, people.a_station, drawn)
+    partners = np.flatnonzero(account.role == rows.PARTNER)
+    issuer_outlet, issuer_partner, issuer_share = issuers(source, drawn, stations, partners, couriers)
     low, high = drawn["lost_scans_least"], drawn["lost_scans_most"]
     return World(
         seed=seed,
@@ -180,29 +253,29 @@ def build(*, seed: int, staff: int, days: int, start: date, offset_minutes: int)
         offset_us=offset_minutes * MINUTE_US,
         drawn=drawn,
         account=account,
-        outlet_kind=kind,
-        outlet_region=outlet_region,
-        outlet_hub=hub,
-        outlet_network=outlet_network.astype(np.int32),
-        outlet_franchise=franchise,
-        lost_share=low + (high - low) * unit(source, outlets),
-        late_share=drawn["late_scanners"] * 2 * unit(source, outlets),
-        names_actor=unit(source, outlets) < 0.7,
-        route_station=np.repeat(np.arange(stations, dtype=np.int32), a_station),
+        outlet_kind=outlets.kind,
+        outlet_region=outlets.region,
+        outlet_hub=np.where(outlets.kind == OFFICE, -1, stations + outlets.region).astype(np.int32),
+        outlet_network=np.arange(places, dtype=np.int32),
+        outlet_franchise=outlets.franchise,
+        lost_share=low + (high - low) * unit(source, places),
+        late_share=drawn["late_scanners"] * 2 * unit(source, places),
+        names_actor=unit(source, places) < 0.7,
+        route_station=np.repeat(np.arange(stations, dtype=np.int32), people.a_station),
         route_courier=np.arange(couriers, dtype=np.int32),
-        route_successor=successor,
-        aoi_route=aoi[0],
-        aoi_second=aoi[1],
-        aoi_people=aoi[2],
-        aoi_first=aoi[3],
-        aoi_weight=aoi[4],
-        device_skew=device_skew,
+        route_successor=people.successor,
+        aoi_route=aoi_route,
+        aoi_second=aoi_second,
+        aoi_people=aoi_people,
+        aoi_first=aoi_first,
+        aoi_weight=aoi_weight,
+        device_skew=skew,
         issuer_outlet=issuer_outlet,
         issuer_partner=issuer_partner,
         issuer_share=issuer_share,
         calendar=calendar,
         names=Names(seed),
-        _spare={"network": int(outlets + regions * 6 + count)},
+        _spare={"network": networks},
     )
 
 
@@ -245,43 +318,3 @@ def _devices(
     skew = np.where(u < drawn["clock_minutes"], minutes, skew)
     skew = np.where(u > 1 - drawn["clock_hours"], hours, skew)
     return device.astype(np.int32), skew.astype(np.int64)
-
-
-def _areas(
-    source: Draw, routes: int, a_station: npt.NDArray[np.int64], drawn: dict[str, float]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Areas route by route: route, second route or -1, people, number of the first of them, share of the parcels."""
-    a_route = round(drawn["aois_a_courier"])
-    count = routes * a_route
-    route = np.repeat(np.arange(routes), a_route)
-    head = np.repeat(np.cumsum(a_station) - a_station, a_station)[route]
-    width = np.repeat(a_station, a_station)[route]
-    other = head + (route - head + 1 + source.below(np.maximum(width - 1, 1).astype(np.uint64), count)) % width
-    second = np.where((unit(source, count) < drawn["second_courier"]) & (width > 1), other, -1)
-    weight = _AREA_SIZE[source.words(count)]
-    people = np.maximum(np.rint(drawn["people_an_aoi"] * np.sqrt(weight)), 3).astype(np.int32)
-    # Routes are cut so that they hold about the same.
-    a_round = np.bincount(route, weight, routes)
-    weight = weight / a_round[route] * (0.75 + 0.5 * unit(source, routes))[route]
-    before = np.cumsum(people, dtype=np.int64) - people
-    return route.astype(np.int32), second.astype(np.int32), people, before, weight
-
-
-def _issuers(
-    source: Draw, drawn: dict[str, float], stations: int, partners: npt.NDArray[np.int64], couriers: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Merchants, then the counters of the stations: who collects, which partner orders, share of the parcels."""
-    merchants = min(max(couriers, 40), 50_000)
-    share = merchant_shares(merchants)
-    # Which merchants order through a partner, so that the drawn share of the parcels does.
-    order = np.argsort(source.below(_ONE, merchants), kind="stable")
-    through = np.zeros(merchants, np.bool_)
-    through[order[np.cumsum(share[order]) < drawn["through_partners"]]] = True
-    partner = np.where(through, partners[source.below(len(partners), merchants)], -1)
-    station = source.below(stations, merchants)
-    counter = 0.3 + unit(source, stations)
-    return (
-        np.concatenate([station, np.arange(stations)]).astype(np.int32),
-        np.concatenate([partner, np.full(stations, -1)]).astype(np.int32),
-        np.concatenate([share * (1 - drawn["walk_in"]), counter / counter.sum() * drawn["walk_in"]]),
-    )

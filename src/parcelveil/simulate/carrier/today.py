@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from parcelveil.simulate.carrier import rows
 from parcelveil.simulate.carrier.incidents import WARM
-from parcelveil.simulate.carrier.world import DAY_US, HOUR_US, MINUTE_US, Codes, Ints, World
+from parcelveil.simulate.carrier.world import DAY_US, HOUR_US, MINUTE_US, MOBILE, Codes, Ints, World
 from parcelveil.simulate.draw import SIZE, Draw, quantile_table, weighted
 
 SECOND_US = 1_000_000
@@ -28,6 +28,8 @@ _LEVELS = [1, 10, 50, 90, 99]
 _PERSON_DAY = quantile_table(_LEVELS, [0.15, 0.4, 1.0, 2.3, 6.0])
 _OUTLET_DAY = quantile_table(_LEVELS, [0.35, 0.6, 1.0, 1.7, 3.2])
 _LATE_LONGEST = 12 * HOUR_US
+#: Days on which somebody uses another desk, a colleague's handheld, another mobile network, or works at home (assumed).
+_OTHER_DESK, _BORROWS, _ROAMS, _AT_HOME = 0.2, 0.006, 0.08, 0.2
 
 Mask = npt.NDArray[np.bool_]
 
@@ -99,7 +101,9 @@ class Today:
         # Days off lie every seventh day or so, on a weekday of everybody's own; a week of leave comes now and then.
         off = (spread(person, 1) + np.uint32(number + WARM)) % np.uint32(7) == 0
         off &= source.words(count) < (1 - drawn["days_worked"]) * 7 * SIZE
-        away = spread(person + 1_000_003 * ((number + WARM + spread(person, 2) % 7) // 7).astype(np.int64), 3) % 1000 < 18
+        away = (
+            spread(person + 1_000_003 * ((number + WARM + spread(person, 2) % 7) // 7).astype(np.int64), 3) % 1000 < 18
+        )
         sick = source.chance(drawn["sick"], count)
         office = np.isin(account.role, (rows.ANALYST, rows.ADMIN))
         closed = office & (int(calendar.weekday[number + WARM]) >= 5)
@@ -125,9 +129,29 @@ class Today:
         self.end = self.midnight + end.astype(np.int64) * MINUTE_US + extra
         whole = account.role == rows.PARTNER
         self.start[whole], self.end[whole] = self.midnight, self.next
-        carried = account.device < 4 * len(world.outlet_kind)
-        shared = carried & np.isin(account.role, (rows.COURIER, rows.SORTER))
-        self.device = np.where(shared, 4 * self.outlet + 2 + source.below(2, count), account.device).astype(np.int32)
+        self._equip(source)
+
+    def _equip(self, source: Draw) -> None:
+        """Which device and network everybody uses today."""
+        account, count = self.world.account, self.world.accounts
+        device = np.where(account.new_device_day <= self.number, account.new_device, account.device)
+        pooled = account.device < 4 * len(self.world.outlet_kind)
+        handheld = np.isin(account.role, (rows.COURIER, rows.SORTER))
+        either = source.below(2, count)
+        # Two handhelds and two computers of an outlet are everybody's.
+        device = np.where(pooled & handheld, 4 * self.outlet + 2 + either, device)
+        device = np.where(pooled & ~handheld & source.chance(_OTHER_DESK, count), 4 * self.outlet + either, device)
+        # A flat battery: somebody of the same outlet lends his.
+        here = np.argsort(self.outlet, kind="stable")
+        lender = np.empty(count, np.int64)
+        lender[here] = np.roll(here, 1)
+        borrows = source.chance(_BORROWS, count) & (self.outlet[lender] == self.outlet) & handheld & handheld[lender]
+        self.device = np.where(borrows, device[lender], device).astype(np.int32)
+        road = np.isin(account.role, (rows.COURIER, rows.OWNER))
+        roams = road & source.chance(_ROAMS, count)
+        mobile = len(self.world.outlet_kind) + account.region * MOBILE + source.below(MOBILE, count)
+        out = road | source.chance(_AT_HOME, count)
+        self.network = np.where(roams, mobile, np.where(out, account.mobile, account.network)).astype(np.int32)
 
     def _assign(self, source: Draw) -> None:
         world, number = self.world, self.number
@@ -204,7 +228,7 @@ class Today:
         """A moment in the shift of each, not in the last ``margin``; the shift's first hours are as busy as its last."""
         u = source.below(1 << 32, len(who))
         length = np.maximum(self.end[who] - self.start[who] - margin, MINUTE_US) // SECOND_US
-        return self.start[who] + (length * u >> 32) * SECOND_US + (u & 0xFFFFF)
+        return np.asarray(self.start[who] + (length * u >> 32) * SECOND_US + (u & 0xFFFFF))
 
     def received(self, times: Ints, who: Codes, source: Draw) -> Ints:
         """When the carrier's systems get what ``who`` (-1: a machine) recorded at ``times``."""
@@ -226,7 +250,11 @@ class Today:
         self.dark = False
         for outage in self.world.calendar.outages:
             if outage.day == self.number:
-                at = self.world.outlet_region == outage.region if outage.region >= 0 else np.arange(outlets) == outage.outlet
+                at = (
+                    self.world.outlet_region == outage.region
+                    if outage.region >= 0
+                    else np.arange(outlets) == outage.outlet
+                )
                 at = at & (self.world.outlet_kind != 2)
                 self.dark_from[at] = self.midnight + outage.start * MINUTE_US
                 self.dark_until[at] = self.midnight + outage.end * MINUTE_US
@@ -238,7 +266,9 @@ class Today:
         if not self.dark:
             return work
         outlet = work["outlet"]
-        at = np.flatnonzero((outlet >= 0) & (work["time"] >= self.dark_from[outlet]) & (work["time"] < self.dark_until[outlet]))
+        at = np.flatnonzero(
+            (outlet >= 0) & (work["time"] >= self.dark_from[outlet]) & (work["time"] < self.dark_until[outlet])
+        )
         source = self.source(9)
         lost = source.words(len(at)) < self.dark_lost[outlet[at]] * SIZE
         wait = source.below(8 * 3600, len(at)) * SECOND_US

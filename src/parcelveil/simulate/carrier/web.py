@@ -13,6 +13,7 @@ have addresses of 100.64.0.0/10 (RFC 6598), the staff those of their networks in
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +68,18 @@ def _tracking(today: Today, serials: Ints) -> WebRows:
     typo = source.chance(_TYPO, count)
     digit = 10 ** source.below(6, count)
     wrong = serial + np.where(serial // digit % 10 == 9, -digit, digit)
-    known = np.isin(wrong, serials) if typo.any() else typo
+    ordered = np.sort(serials)
+    known = np.zeros(count, np.bool_)
+    if len(ordered):
+        near = ordered[np.minimum(np.searchsorted(ordered, wrong[typo]), len(ordered) - 1)]
+        known[typo] = near == wrong[typo]
     serial = np.where(typo, wrong, serial)
     status = np.where(typo & ~known, 404, 200)
     size = np.where(status == 404, 512, 2_600 + source.below(1_800, count))
     kind = np.where(source.chance(_QUERY, count), rows.QUERY, rows.PAGE)
-    return WebRows.of(count, time=today.midnight + at, ip=ip, kind=kind, waybill=serial, status=status, size=size, agent=agent)
+    return WebRows.of(
+        count, time=today.midnight + at, ip=ip, kind=kind, waybill=serial, status=status, size=size, agent=agent
+    )
 
 
 def _logins(today: Today) -> WebRows:
@@ -82,7 +89,9 @@ def _logins(today: Today) -> WebRows:
     again = who[source.chance(_AGAIN, len(who))]
     person = np.concatenate([who, again])
     base = today.start[person] - 60 * SECOND_US + source.below(900 * SECOND_US, len(person))
-    base[len(who) :] = today.start[again] + source.below(1 << 32, len(again)) * (today.end - today.start)[again] // (1 << 32)
+    base[len(who) :] = today.start[again] + source.below(1 << 32, len(again)) * (today.end - today.start)[again] // (
+        1 << 32
+    )
     errs = np.where(source.chance(_ERRS, len(person)), 1 + (source.below(SIZE, len(person)) ** 2 >> 30), 0)
     row = np.repeat(np.arange(len(person)), errs + 1)
     turn = np.arange(len(row)) - np.repeat(np.cumsum(errs + 1) - errs - 1, errs + 1)
@@ -94,12 +103,25 @@ def _logins(today: Today) -> WebRows:
     time = np.clip(base[row] + gap, today.midnight, today.next - 1)
     status, size = np.where(last, 200, 401), np.where(last, 730, 190)
     return WebRows.of(
-        len(row), time=time, ip=ip[row], kind=rows.LOGIN, account=person[row], status=status, size=size, agent=agent[row]
+        len(row),
+        time=time,
+        ip=ip[row],
+        kind=rows.LOGIN,
+        account=person[row],
+        status=status,
+        size=size,
+        agent=agent[row],
     )
 
 
 def _joined(*parts: pa.Array | str) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "")
+
+
+@lru_cache(maxsize=1)
+def _seconds() -> pa.StringArray:
+    """The texts of the seconds of a day."""
+    return pa.array([f"{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}" for n in range(86_400)])
 
 
 def lines(requests: WebRows, world: World) -> pa.StringArray:
@@ -109,15 +131,16 @@ def lines(requests: WebRows, world: World) -> pa.StringArray:
     quads = [numbers.take(pa.array(ip >> shift & 255)) for shift in (24, 16, 8, 0)]
     address = pc.binary_join_element_wise(*quads, ".")
     local = requests["time"] + world.offset_us
-    second = pa.array([f"{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}" for n in range(86_400)])
-    clock = second.take(pa.array(local // SECOND_US % 86_400))
+    clock = _seconds().take(pa.array(local // SECOND_US % 86_400))
     zone = world.offset_us // MINUTE_US
     zone_text = f"{'-' if zone < 0 else '+'}{abs(zone) // 60:02d}{abs(zone) % 60:02d}"
     day = local // DAY_US
     first = int(day.min()) if len(day) else 0
     # strftime would say the month in the language of the machine.
     months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-    dates = [datetime.fromtimestamp((first + n) * 86_400, UTC) for n in range(int(day.max()) - first + 1 if len(day) else 0)]
+    dates = [
+        datetime.fromtimestamp((first + n) * 86_400, UTC) for n in range(int(day.max()) - first + 1 if len(day) else 0)
+    ]
     texts = pa.array([f"{date.day:02d}/{months[date.month - 1]}/{date.year}" for date in dates], pa.string())
     stamp = _joined(texts.take(pa.array(day - first)), ":", clock, f" {zone_text}")
     kind = requests["kind"]

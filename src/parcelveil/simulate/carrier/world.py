@@ -28,6 +28,8 @@ STATION, HUB, OFFICE = range(3)
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
+#: Mobile networks of a region.
+MOBILE = 6
 #: ``last_day`` of an account that stays.
 STAYS = 1 << 20
 
@@ -43,8 +45,10 @@ class Accounts:
     shift_start: Small  # minutes of the local day; -1: no fixed shift
     shift_end: Small  # may be over 1440: past midnight
     device: Codes  # its own, or the shared one that it mostly takes
+    new_device: Codes  # what it gets on new_device_day, when its own is broken
+    new_device_day: Codes
     network: Codes  # of its workplace
-    mobile: Codes  # of its handheld outside; the workplace's where it has none
+    mobile: Codes  # of its handheld outside, or of its home; the workplace's where it has none
     first_day: Codes  # first and last day on which it may work, days since the start
     last_day: Codes
     opened: Ints  # microseconds UTC
