@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from parcelveil.adapt.sql_duckdb import DuckdbSql
 from parcelveil.adapt.sql_sqlite import SqliteSql
-from parcelveil.watch.batch import Batch, parameters, statement
+from parcelveil.watch.batch import Batch, outlet_regions, parameters, statement
 from parcelveil.watch.coded import CODED_ACCESS, CODED_WORK, DAY, HOUR
 from parcelveil.watch.explaining import read_rules, rule_table
 from parcelveil.watch.streaming import Stream
@@ -53,9 +53,9 @@ SELECT (i * 6 + k)::BIGINT AS id, posted + later AS time,
        -1::INT AS device, CASE WHEN k = 3 AND i % 20 = 0 THEN i ELSE -1 END::INT AS ticket
   FROM parcel, (VALUES (0, 2, 0), (1, 7, 2 * {HOUR}), (2, 3, 14 * {HOUR}), (3, 3, 16 * {HOUR}), (4, 5, 18 * {HOUR}),
                        (5, 9, 21 * {HOUR})) v(k, step, later)
- ORDER BY time // {DAY}
+ ORDER BY time // {DAY}, waybill
 """
-# One day's looks, as Batch loads them: in the order of receipt.
+# One day's looks; LOOK makes them what Batch loads: by account and receipt, which costs it 0.2 microseconds a look.
 LOOKS = f"""
 WITH drawn AS (
   SELECT j, hash(j * 7 + 1) AS h, (hash(j * 11 + 5) % $parcels)::BIGINT AS i FROM range($looks) r(j)),
@@ -78,15 +78,16 @@ SELECT j::BIGINT AS id, time, time + 2000000 + (h % 1000000)::BIGINT AS received
 """
 LOOK = f"""
 SELECT *, ((time + {AHEAD}) // {DAY})::INT AS day, ((time + {AHEAD}) % {DAY} // {HOUR})::INT AS hour,
-       row_number() OVER (ORDER BY received, id) + $number * 100000000000 AS place
+       row_number() OVER (ORDER BY actor, received, id) + $number * 100000000000 AS place,
+       (lead(actor) OVER (ORDER BY actor, received, id) IS DISTINCT FROM actor)::TINYINT AS newest
   FROM ({LOOKS}) ORDER BY place
 """
-COLUMNS = [*CODED_ACCESS.names, "day", "hour", "place"]
+COLUMNS = [*CODED_ACCESS.names, "day", "hour", "place", "newest"]
 SCAN = f"SELECT {', '.join(f'bit_xor({name}) AS {name}' for name in COLUMNS)} FROM look"
 
 
 def carrier(sql: DuckdbSql, looks: int) -> None:
-    """Make the tables ``look``, ``work``, ``route``, ``rule``."""
+    """Make the tables ``look``, ``work``, ``route``, ``rule``, ``outlet_region``."""
     parcels = max(looks // 6, 100)
     sql.run(WORKS, parcels=parcels)
     for number in range(5):
@@ -98,10 +99,17 @@ def carrier(sql: DuckdbSql, looks: int) -> None:
         )
     sql.run("CREATE TABLE route AS SELECT * FROM work WHERE step IN (10, 11)")
     sql.load("rule", rule_table(read_rules(), lambda name: ROLES.get(name, -1)))
+    sql.load("outlet_region", outlet_regions(regions()))
+
+
+def regions() -> np.ndarray:
+    """Of 2,000 outlets the region: a hundred lie in each; of every thirteenth nobody knows."""
+    outlets = np.arange(2000, dtype=np.int32)
+    return np.where(outlets % 13 == 0, -1, outlets // 100).astype(np.int32)
 
 
 def explain(sql: DuckdbSql) -> None:
-    for name in ("routes", "explain"):
+    for name in ("routes", "explain", "near_region"):
         sql.run(statement(name), **parameters(OFFSET))
 
 
@@ -114,14 +122,16 @@ def proven(looks: int = 20_000) -> None:
         rows, days = sql.query(statement("open_rows")), sql.query(statement("volume"))
         accesses = sql.query(f"SELECT {', '.join(CODED_ACCESS.names)} FROM look").cast(CODED_ACCESS)
         works = sql.query(f"SELECT {', '.join(CODED_WORK.names)} FROM work").cast(CODED_WORK)
-        with closing(Batch(SqliteSql, sql.query("SELECT * FROM rule"), OFFSET, rows_at_once=2000)) as batch:
+        rules = sql.query("SELECT * FROM rule")
+        with closing(Batch(SqliteSql, rules, OFFSET, regions=regions, rows_at_once=2000)) as batch:
             batch.add(accesses, works)
             made = list(batch.settled())
-    for name in ("id", "provisional", "settled"):
+    for name in ("id", "provisional", "settled", "near"):
         assert rows[name].to_pylist() == [one for day in made for one in day.rows[name].to_pylist()], name
     for name in ("actor", "role", "outlet", "looks", "direct", "grouped", "none", "first", "last"):
         assert days[name].to_pylist() == [one for day in made for one in day.volume[name].to_pylist()], name
     assert {0, 1} <= set(rows["settled"].to_pylist())
+    assert {-1, 0, 1} == set(rows["near"].to_pylist())
 
 
 def streamed(sql: DuckdbSql, looks: int) -> float:

@@ -20,18 +20,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from watch_worlds import Simulated
 
 from parcelveil.simulate.carrier.rows import ROLES
 from parcelveil.watch.calibrate import PEACE, PER
-from parcelveil.watch.coded import DAY, GRACE, Accounts
+from parcelveil.watch.coded import DAY, GRACE, HOUR, Accounts
 from parcelveil.watch.daily import DayRows, day_of
 from parcelveil.watch.devices import Presence, Seen
 from parcelveil.watch.streaming import Stream
 from parcelveil.watch.unexplained import parcels
 from parcelveil.watch.watcher import LEARNING_SUMS, Watcher
+from watch_worlds import Simulated
 
 OFFSET = 480
+#: Times of the truth are by the clocks of handhelds, which may be hours ahead.
+SKEW = 6 * HOUR
 Int64 = npt.NDArray[np.int64]
 
 
@@ -61,7 +63,8 @@ class Explained(NamedTuple):
 def explained(seed: int, plan: str | None, staff: int, days: int) -> Explained:
     """Simulate a carrier and explain its looks."""
     world = Simulated(seed=seed, plan=plan, staff=staff, days=days)
-    stream, presence, rows = Stream(world.rules(), OFFSET), {}, []
+    regions = world.world.outlet_region.astype(np.int32)
+    stream, presence, rows = Stream(world.rules(), OFFSET, regions=lambda: regions), {}, []
     for day in world:
         of = day_of(day.accesses["time"].to_numpy(), OFFSET)
         for number in np.unique(of).tolist():
@@ -198,12 +201,13 @@ class Judged:
                 (
                     (case.time, case.detector)
                     for case in cases
-                    if case.time >= times[0] and row["attack"] in self._subjects.get((case.kind, case.subject), ())
+                    if case.time >= times[0] - SKEW
+                    and row["attack"] in self._subjects.get((case.kind, case.subject), ())
                 ),
                 default=(None, ""),
             )
             lost = len(times) if at is None else int(np.searchsorted(times, at))
-            hours = np.inf if at is None else (at - times[0]) / 3.6e9
+            hours = np.inf if at is None else max(0.0, (at - times[0]) / HOUR)
             result.append(
                 Found(row["strategy"], row["knowledge"], row["rate"], hours, lost, len(times), detector)  # type: ignore[arg-type]
             )
@@ -217,7 +221,7 @@ class Judged:
             if not case.first or day < since:
                 continue
             of = self._subjects.get((case.kind, case.subject), set())
-            if any(self._times[one][0] <= case.time for one in of if one in self._times):
+            if any(self._times[one][0] <= case.time + SKEW for one in of if one in self._times):
                 continue
             role = ROLES[self.world.roles[case.subject]] if case.kind == "actor" else case.kind
             result.append((role, (day - since) // 7, case.detector))

@@ -11,6 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -304,6 +305,23 @@ def test_lines_on_standard_input_are_followed_to_their_end(place: Desk) -> None:
     assert ran.code == 0 and "480 looks and 360 work events" in ran.err, ran.err
     uid = facts(place, "watch", "cases")[-1]["uid"]
     assert uid in [one["uid"] for one in facts(place, *RUN)["cases"]]
+
+
+def test_t10_values_opened_beside_the_log_are_a_case_of_the_system(place: Desk) -> None:
+    hours = [datetime(2026, 11, 2, tzinfo=UTC) + timedelta(hours=n) for n in range(24 * 6)]
+    lines = ["hour,system,values,logged"]
+    for place_of, hour in enumerate(hours):
+        logged = 200 if hour.hour in range(1, 12) else 2
+        lines += [
+            f"{hour.isoformat()},kms-1,{logged + 900 * (place_of == 100)},{logged}",
+            f"{hour.isoformat()},kms-2,5,5",
+        ]
+    Path("keyuse.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    ran = place.run("watch", "run", "--key-use", "keyuse.csv", "-o", "cases.jsonl")
+    assert ran.code == 0, ran.err
+    (case,) = [json.loads(line) for line in Path("cases.jsonl").read_text("utf-8").splitlines()]
+    assert (case["actor"], case["severity"], case["reasons"][0]["value"]) == ("system:kms-1", "critical", 900)
+    assert "values opened and looks logged do not agree" in ran.text
 
 
 def test_t8_a_look_at_a_decoy_is_a_case_at_once(place: Desk) -> None:

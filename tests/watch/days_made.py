@@ -62,6 +62,7 @@ class Made:
             "records": np.ones(count), "waybill": np.arange(self.parcels, self.parcels + count),
             "serial": self.rng.integers(0, 10**12, count), "ticket": np.full(count, -1),
             "provisional": level[order], "settled": level[order],
+            "near": np.full(count, -1),
         }  # fmt: skip
         self.ids += count
         self.parcels += count

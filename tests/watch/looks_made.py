@@ -50,6 +50,7 @@ class Looks:
             "id": new, "waybill": new, "serial": new * 977 % 10**9, "time": midnight(self.day) + hours, "actor": actor,
             "role": self.role[actor], "outlet": self.outlet[actor], "device": actor, "network": self.outlet[actor],
             "action": REVEAL, "fields": 7, "records": 1, "ticket": -1, "settled": 0, "subject": 0,
+            "near": -1,
         } | columns  # fmt: skip
         given["received"] = given["time"]
         given.setdefault("provisional", given["settled"])

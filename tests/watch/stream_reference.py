@@ -52,7 +52,7 @@ def explained(rules: tuple[Rule, ...], roles: list[str], works: list[Row], look:
                 fits = actor == look["actor"]
             elif rule.whom in {"outlet", "to_outlet"}:
                 fits = work[rule.whom] >= 0 and work[rule.whom] == look["outlet"]
-            elif actor in {-1, look["actor"]}:
+            elif rule.whom == "region" or actor in {-1, look["actor"]}:
                 fits = False
             elif rule.whom == "quoted":
                 fits = work["ticket"] >= 0 and work["ticket"] == look["ticket"]
@@ -62,16 +62,43 @@ def explained(rules: tuple[Rule, ...], roles: list[str], works: list[Row], look:
     return level
 
 
-def days(rules: tuple[Rule, ...], roles: list[str], looks: list[Row], works: list[Row], offset: int) -> list[DayRows]:
+def near(rules: tuple[Rule, ...], regions: list[int], works: list[Row], look: Row, known: int) -> int:
+    """Whether the parcel of an unexplained look was near its outlet's region; ``regions`` by outlet, as far as known."""
+    region_of = {outlet: region for outlet, region in enumerate(regions) if region >= 0}
+    if look["outlet"] not in region_of:
+        return -1
+    for work in works:
+        if work["waybill"] != look["waybill"] or work["received"] > known or not work["step"]:
+            continue
+        if region_of.get(work["outlet"]) != region_of[look["outlet"]]:
+            continue
+        for rule in rules:
+            if rule.whom != "region" or rule.step is not STEPS[work["step"] - 1]:
+                continue
+            if work["time"] - rule.before * HOUR <= look["time"] <= work["time"] + rule.after * HOUR:
+                return 1
+    return 0
+
+
+def days(
+    rules: tuple[Rule, ...],
+    roles: list[str],
+    looks: list[Row],
+    works: list[Row],
+    offset: int,
+    regions: list[int] | None = None,
+) -> list[DayRows]:
     """All days with any look; ``looks`` without repetitions, in any order."""
     by_day: dict[int, list[Row]] = defaultdict(list)
     for look in sorted(looks, key=lambda one: (one["received"], one["id"])):
         day = (look["time"] + offset * 60_000_000) // (24 * HOUR)
-        row = dict(look, provisional=-1, settled=-1)
+        row = dict(look, provisional=-1, settled=-1, near=-1)
         if look["outcome"] == OK and look["waybill"]:
             settles = (day + 1) * 24 * HOUR - offset * 60_000_000 + GRACE
             row["provisional"] = explained(rules, roles, works, look, look["received"])
             row["settled"] = max(row["provisional"], explained(rules, roles, works, look, settles - 1))
+            if row["settled"] == 0 and regions is not None:
+                row["near"] = near(rules, regions, works, look, settles - 1)
         by_day[day].append(row)
     return [DayRows(day, _volume(rows, offset), _open(rows)) for day, rows in sorted(by_day.items())]
 

@@ -68,6 +68,13 @@ def looks(rng: np.random.Generator, count: int, days: float) -> list[Row]:
     ]
 
 
+def regions(rng: np.random.Generator) -> list[int] | None:
+    """The region of each outlet, -1 for one that is not known; of fewer outlets than there are, of more, or of none."""
+    if rng.random() < 0.15:
+        return None
+    return [int(region) for region in rng.integers(-1, 2, int(rng.integers(0, 5)))]
+
+
 def accesses(rows: list[Row]) -> pa.Table:
     return pa.Table.from_pylist(rows, CODED_ACCESS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
 import numpy as np
@@ -16,6 +17,8 @@ from parcelveil.watch.daily import DayRows
 from parcelveil.watch.explaining import read_rules, rule_table
 from parcelveil.watch.streaming import Stream
 from watch import stream_worlds as worlds
+
+Regions = Callable[[], np.ndarray] | None
 
 OFFSET = 480
 RULES = rule_table(read_rules(), worlds.ROLES.index)
@@ -46,14 +49,20 @@ def test_stream_and_batch_make_the_same_days_over_weeks(seed: int, span: int, pi
 
 def compared(seed: int, span: int, pieces: int) -> None:
     rng = np.random.default_rng(seed)
-    looks, works = worlds.looks(rng, 120, span), worlds.works(rng, 200, span)
-    same(streamed(looks, works, pieces, rng), batched(looks, works))
+    looks, works, regions = worlds.looks(rng, 120, span), worlds.works(rng, 200, span), asked(worlds.regions(rng))
+    same(streamed(looks, works, pieces, rng, regions), batched(looks, works, regions))
 
 
-def streamed(looks: list[worlds.Row], works: list[worlds.Row], pieces: int, rng: np.random.Generator) -> list[DayRows]:
+def asked(regions: list[int] | None) -> Regions:
+    return None if regions is None else lambda: np.array(regions, np.int32)
+
+
+def streamed(
+    looks: list[worlds.Row], works: list[worlds.Row], pieces: int, rng: np.random.Generator, regions: Regions
+) -> list[DayRows]:
     events = [("look", row) for row in looks] + [("work", row) for row in works]
     coming = worlds.disordered(rng, events, 300_000_000)
-    stream = Stream(RULES, OFFSET)
+    stream = Stream(RULES, OFFSET, regions=regions)
     days = []
     for part in np.array_split(np.arange(len(coming)), pieces):
         mine = [coming[at] for at in part]
@@ -63,12 +72,12 @@ def streamed(looks: list[worlds.Row], works: list[worlds.Row], pieces: int, rng:
     return days + [day for made in stream.flush() for day in made.days]
 
 
-def batched(looks: list[worlds.Row], works: list[worlds.Row]) -> list[DayRows]:
+def batched(looks: list[worlds.Row], works: list[worlds.Row], regions: Regions) -> list[DayRows]:
     """As files of a day each come: all that was received on it, in any order."""
     rows = [*looks, *works]
     first, last = (min(row["received"] for row in rows) // DAY, max(row["received"] for row in rows) // DAY)
     days: list[DayRows] = []
-    with closing(Batch(DuckdbSql, RULES, OFFSET)) as batch:
+    with closing(Batch(DuckdbSql, RULES, OFFSET, regions=regions)) as batch:
         for day in range(first, last + 1):
             of_day = [[row for row in kind if row["received"] // DAY == day] for kind in (looks, works)]
             batch.add(worlds.accesses(of_day[0]), worlds.work_table(of_day[1]))
@@ -81,10 +90,13 @@ def batched(looks: list[worlds.Row], works: list[worlds.Row]) -> list[DayRows]:
 def test_the_worlds_have_what_they_must_tell_apart() -> None:
     rng = np.random.default_rng(1)
     rows = [
-        row for day in batched(worlds.looks(rng, 400, 3), worlds.works(rng, 200, 3)) for row in day.rows.to_pylist()
+        row
+        for day in batched(worlds.looks(rng, 400, 3), worlds.works(rng, 200, 3), asked([0, 0, 1]))
+        for row in day.rows.to_pylist()
     ]
     pairs = {(row["provisional"], row["settled"]) for row in rows}
     assert pairs >= {(-1, -1), (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)}
+    assert {row["near"] for row in rows if row["settled"] == 0} == {-1, 0, 1}
     assert GRACE < DAY
 
 
@@ -94,4 +106,5 @@ def test_stream_and_batch_make_the_same_days_of_many_rows() -> None:
     looks, works = worlds.looks(rng, 20_000, 50), worlds.works(rng, 3_000, 50)
     for at, row in enumerate([*looks, *works]):
         row["waybill"] = row["waybill"] and row["waybill"] + 5 * (at % 40)
-    same(streamed(looks, works, 200, rng), batched(looks, works))
+    regions = asked([1, 1, 0])
+    same(streamed(looks, works, 200, rng, regions), batched(looks, works, regions))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parcelveil.errors import InputError, UsageError
+from parcelveil.event import BizStep
 from parcelveil.watch.coded import AHEAD, CODED_ACCESS, DAY, GRACE, HOUR
 from parcelveil.watch.daily import DayRows
-from parcelveil.watch.explaining import read_rules, rule_table
+from parcelveil.watch.explaining import Rule, read_rules, rule_table
 from parcelveil.watch.streaming import NEW_ROWS, REPEATED_WITHIN, Made, Stream
 from watch import stream_reference as reference
 from watch import stream_worlds as worlds
@@ -44,6 +46,10 @@ def streamed(events: list[tuple[str, worlds.Row]], cuts: list[int], stream: Stre
     return pa.concat_tables([one.open for one in made]), [day for one in made for day in one.days]
 
 
+def asked(regions: list[int] | None) -> Callable[[], np.ndarray] | None:
+    return None if regions is None else lambda: np.array(regions, np.int32)
+
+
 def ends(day: int) -> int:
     return (day + 1) * DAY - OFFSET * 60_000_000
 
@@ -71,12 +77,13 @@ def test_any_pieces_in_any_order_within_the_disorder_give_what_the_reference_giv
     events = [("look", row) for row in looks] + [("work", row) for row in works]
     again = [events[at] for at in rng.integers(0, len(events), 20)]  # sent twice
     coming = worlds.disordered(rng, events + again, DISORDER)
-    stream = Stream(table(), OFFSET, DISORDER)
+    regions = worlds.regions(rng)
+    stream = Stream(table(), OFFSET, DISORDER, asked(regions))
     opened, days = streamed(coming, cuts, stream)
-    same(days, reference.days(RULES, worlds.ROLES, looks, works, OFFSET))
+    same(days, reference.days(RULES, worlds.ROLES, looks, works, OFFSET, regions))
     assert stream.late == 0
     assert stream.duplicates == sum(kind == "look" for kind, _ in again)
-    rows = pa.concat_tables([day.rows for day in days]).drop(["settled"])
+    rows = pa.concat_tables([day.rows for day in days]).drop(["settled", "near"])
     assert opened.combine_chunks().equals(
         rows.sort_by([("received", "ascending"), ("id", "ascending")]).combine_chunks()
     )
@@ -133,6 +140,67 @@ def test_t2_one_s_own_ticket_and_an_earlier_look_explain_nothing() -> None:
     assert levels([quoted], [ticket | {"actor": 3}]) == []
     assert levels([quoted | {"ticket": -1}], [ticket | {"actor": -2}]) == [(1, 1)]  # whoever handles tickets
     assert levels([LOOK, LOOK | {"id": 8, "received": worlds.START + 1}], []) == [(0, 0), (0, 0)]
+
+
+NEAR = LOOK | {"outlet": 0}
+AWAY = WORK | {"actor": 2, "outlet": 1}
+
+
+def nears(works: list[worlds.Row], regions: list[int] | None, **look: int) -> list[tuple[int, int, int]]:
+    events = events_of([NEAR | look], works)
+    _, days = streamed(events, [], Stream(table(), OFFSET, 0, asked(regions)))
+    return [(row["provisional"], row["settled"], row["near"]) for day in days for row in day.rows.to_pylist()]
+
+
+def test_t1_what_no_outlet_of_the_region_ever_had_is_told_apart_from_what_lies_near() -> None:
+    day_end = ends((worlds.START + OFFSET * 60_000_000) // DAY)
+    assert nears([AWAY], [5, 5]) == [(0, 0, 1)]
+    assert nears([AWAY], [5, 6]) == [(0, 0, 0)]
+    assert nears([], [5, 5]) == [(0, 0, 0)]
+    assert nears([AWAY | {"received": day_end + GRACE - 1}], [5, 5]) == [(0, 0, 1)]
+    assert nears([AWAY | {"received": day_end + GRACE}], [5, 5]) == [(0, 0, 0)]
+    assert nears([AWAY | {"step": 7, "to_outlet": 1}], [5, 5]) == [(0, 0, 0)]  # departed: no rule of the region
+    assert nears([AWAY, WORK | {"outlet": 1}], [5, 5], actor=0) == [(0, 0, 1)]
+    assert nears([AWAY, WORK | {"actor": 0}], [5, 5], actor=0) == []  # explained
+
+
+def test_a_rule_of_the_region_holds_for_the_outlet_of_the_event_and_not_for_where_the_parcel_goes() -> None:
+    rules = (*RULES, Rule(BizStep.DEPARTED, "region", 0, 72, 240))
+    left, going = AWAY | {"step": 7}, AWAY | {"step": 7, "outlet": -1, "to_outlet": 1}
+    looks = [NEAR | {"id": at, "waybill": at} for at in (2, 3)]
+    works = [left | {"waybill": 2}, going | {"waybill": 3}]
+    stream = Stream(rule_table(rules, worlds.ROLES.index), OFFSET, 0, asked([5, 5]))
+    _, days = streamed(events_of(looks, works), [], stream)
+    same(days, reference.days(rules, worlds.ROLES, looks, works, OFFSET, [5, 5]))
+    assert [row["near"] for day in days for row in day.rows.to_pylist()] == [1, 0]
+
+
+def test_what_lies_near_is_told_to_the_edges_of_the_rule() -> None:
+    before, after = 72 * HOUR, 240 * HOUR
+    for apart, near in [(before, 1), (before + 1, 0), (-after, 1), (-after - 1, 0)]:
+        moment = worlds.START + apart
+        work = AWAY | {"time": moment, "received": min(moment, worlds.START)}
+        assert nears([work], [5, 5]) == [(0, 0, near)]
+
+
+def test_nothing_is_near_where_the_region_of_the_look_is_not_known() -> None:
+    for regions in (None, [], [-1, 5], [-2, -2]):
+        assert nears([AWAY], regions) == [(0, 0, -1)]
+    for regions in ([5], [5, -1]):
+        assert nears([AWAY], regions) == [(0, 0, 0)]
+    assert nears([AWAY], [5, 5], outlet=-1) == [(0, 0, -1)]
+    assert nears([AWAY], [5, 5], outcome=1) == [(-1, -1, -1)]
+    assert nears([AWAY], [5, 5], waybill=0) == [(-1, -1, -1)]
+    assert nears([AWAY | {"outlet": -1}], [5, 5]) == [(0, 0, 0)]
+    assert nears([AWAY], [5, 5], outlet=1) == [(1, 1, -1)]
+
+
+def test_a_region_that_is_known_only_later_holds_for_work_that_was_there_before() -> None:
+    known: list[int] = []
+    stream = Stream(table(), OFFSET, 0, lambda: np.array(known, np.int32))
+    list(stream.feed(worlds.accesses([NEAR]), worlds.work_table([AWAY])))
+    known += [5, 5]
+    assert [row["near"] for made in stream.flush() for day in made.days for row in day.rows.to_pylist()] == [1]
 
 
 def test_who_has_the_route_changes_with_what_is_known() -> None:
@@ -195,17 +263,17 @@ def test_a_day_is_settled_with_the_watermark_and_not_before() -> None:
     assert made.open.schema == NEW_ROWS
 
 
-def test_work_is_forgotten_when_its_rules_reach_no_further() -> None:
-    stream = Stream(table(), OFFSET, 0)
+@pytest.mark.parametrize(("regions", "days"), [(None, 7), ([0, 0], 10)])
+def test_work_is_forgotten_when_its_rules_reach_no_further(regions: list[int] | None, days: int) -> None:
+    stream = Stream(table(), OFFSET, 0, asked(regions))
     held = []
     for day in range(80):
         moment = worlds.START + day * DAY
         rows = [WORK | {"waybill": day * 500 + at, "time": moment, "received": moment} for at in range(1, 500)]
         list(stream.feed(None, worlds.work_table(rows)))
         held.append(len(stream.index))
-    assert (
-        8 * 499 <= max(held) <= 10.5 * 499
-    )  # arrivals for a week, the day that is not settled, and what is not swept yet
+    # Arrivals for a week, or ten days where regions are asked for; the day that is not settled; and what is not swept yet.
+    assert (days + 1) * 499 <= max(held) <= (days + 1) * 1.32 * 499
 
 
 def test_a_parcel_with_thousands_of_events_costs_no_square() -> None:

@@ -90,7 +90,7 @@ class DuckdbSql:
     def union(self, name: str, tables: Sequence[str]) -> None:
         """Make the view ``name``: all rows of ``tables``, which are one or more and have the same columns."""
         parts = " UNION ALL ".join(f"SELECT * FROM {_name(table)}" for table in tables)  # noqa: S608
-        self._run(f"CREATE OR REPLACE VIEW {_name(name)} AS {parts}", {})
+        self._run(f"CREATE OR REPLACE TEMPORARY VIEW {_name(name)} AS {parts}", {})
 
     def drop(self, name: str) -> None:
         """Drop the table ``name`` if there is one."""
@@ -131,6 +131,9 @@ class DuckdbSql:
             raise OutputError("DuckDB has not enough memory or disk for this", hint=hint) from fault
         except self._duckdb.IOException as fault:
             raise OutputError("DuckDB cannot write its temporary files", hint="is the disk full?") from fault
+        except self._duckdb.DataError as fault:
+            # Without its message, which holds values.
+            raise InputError("a number among the events is too large to calculate with") from fault
 
 
 def _name(name: str) -> str:

@@ -70,7 +70,7 @@ class SqliteSql:
         """Make the view ``name``: all rows of ``tables``."""
         parts = " UNION ALL ".join(f"SELECT * FROM {_name(table)}" for table in tables)  # noqa: S608
         self._db.execute(f"DROP VIEW IF EXISTS {_name(name)}")
-        self._db.execute(f"CREATE VIEW {name} AS {parts}")
+        self._db.execute(f"CREATE TEMPORARY VIEW {name} AS {parts}")
 
     def drop(self, name: str) -> None:
         """Drop the table ``name`` if there is one."""

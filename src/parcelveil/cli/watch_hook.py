@@ -27,7 +27,7 @@ class Hook:
     """Where cases are sent."""
 
     webhook: str | None = None
-    "An https URL that is sent each case as it is opened or changes, signed (docs/watch.md)."
+    "An https URL that is sent each case as it is opened or changes, signed (docs/watch-outputs.md)."
     secret_file: Path | None = None
     "File with the secret that signs: at least 16 characters in one line, readable for its owner only."
     patience: float = 30.0

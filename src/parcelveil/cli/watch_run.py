@@ -185,15 +185,17 @@ def _lines(told: list[Alert], changed: list[Alert], judging: Judging, budget: fl
 
 def of_reading(read: Summary) -> list[str]:
     """What was read, and all that was odd about it."""
-    lines = [
-        say("{looks} looks and {works} work events of {days} days, {first} to {last}").format(
-            looks=f"{read.accesses:,}",
-            works=f"{read.works:,}",
-            days=read.days,
-            first=read.first_day,
-            last=read.last_day,
+    lines = []
+    if read.accesses or read.works:
+        lines.append(
+            say("{looks} looks and {works} work events of {days} days, {first} to {last}").format(
+                looks=f"{read.accesses:,}",
+                works=f"{read.works:,}",
+                days=read.days,
+                first=read.first_day,
+                last=read.last_day,
+            )
         )
-    ]
     counted = {
         "requests": say("{count} requests of web logs"),
         "duplicates": say("{count} events came before, and count once"),

@@ -42,6 +42,8 @@ Int64 = npt.NDArray[np.int64]
 
 SLEEP, AWAKE = 30, 5
 FRESH = 72
+#: What is set in the first hours of an account belongs to its opening.
+_SETTLING = 72
 NOTICE = 30
 _WEEK = 7
 #: Size of the negative binomial where days of one account are added up.
@@ -75,7 +77,12 @@ class Lifecycle:
 
         woke = self._wake(day, day - self._first, actors, known, end)
         changed = known.changed_at[actors]
-        fresh = (changed != NEVER) & (changed < end) & (changed >= end - DAY - FRESH * HOUR)
+        fresh = (
+            (changed != NEVER)
+            & (changed > known.opened_at[actors] + _SETTLING * HOUR)
+            & (changed < end)
+            & (changed >= end - DAY - FRESH * HOUR)
+        )
         leaves = known.leaves_at[actors]
         goes = (leaves != NEVER) & (leaves - end <= NOTICE * DAY)
         looked = (rows.volume["looks"].to_numpy() + rows.volume["exported"].to_numpy()) > 0

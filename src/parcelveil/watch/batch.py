@@ -11,7 +11,8 @@
             detect(day)
 
 ``rules`` is a table of :data:`~parcelveil.watch.explaining.RULE`, or what gives one: it is asked before every span, because
-roles get their codes as they appear.
+roles get their codes as they appear. So is ``regions``, which gives the region of each outlet by its code (int32; below 0, or
+not there: not known): without it no look is asked about its region.
 
 **What is held.** Looks wait until their day is settled. Work waits, in the database, until it can explain no look to come;
 only work that a rule names is kept, in one table for each day on which the last look that it explains would lie, so
@@ -19,7 +20,7 @@ that forgetting is dropping a table. A span is as many days as have ``rows_at_on
 
 **A look that comes twice** (same id, same day) counts once, as it was received first. A look whose day has been settled
 counts no more; :attr:`Batch.late` says how many. By how looks are coded (:mod:`~parcelveil.watch.coded`) there are none
-unless rows are added behind the ``until`` that was promised.
+unless rows are added behind the ``until`` that was promised. Rows of no possible time are left out: :attr:`Batch.unusable`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from parcelveil.ports import Sql
 from parcelveil.watch.coded import CODED_ACCESS, CODED_WORK, DAY, GRACE, HOUR
 from parcelveil.watch.daily import OPEN_ROWS, VOLUME, DayRows, day_of
 from parcelveil.watch.evidence import Name
-from parcelveil.watch.explaining import STEP, STEPS
+from parcelveil.watch.explaining import BY_REGION, STEP, STEPS
 from parcelveil.watch.naming import Names
 from parcelveil.watch.work_index import HELD
 
@@ -47,8 +48,12 @@ I64 = npt.NDArray[np.int64]
 ROWS_AT_ONCE = 4_000_000
 #: Work is first narrowed to the parcels looked at when it has so many times more rows.
 _NARROWED = 2
+#: The year 2255; times before 1970 or after this are no times.
+_LATEST = 9_000_000_000_000_000
 _WORK = pa.schema([field for field in CODED_WORK if field.name != "device"])
-_LOOK = pa.schema([*CODED_ACCESS, ("day", pa.int32()), ("hour", pa.int32()), ("place", pa.int64())])
+_LOOK = pa.schema(
+    [*CODED_ACCESS, ("day", pa.int32()), ("hour", pa.int32()), ("place", pa.int64()), ("newest", pa.int8())]
+)
 _ROUTES = (STEP[BizStep.ROUTE_ASSIGNED], STEP[BizStep.ROUTE_RELEASED])
 
 
@@ -63,6 +68,12 @@ def parameters(offset_minutes: int) -> dict[str, int]:
     return {"offset": offset_minutes * 60_000_000, "day": DAY, "grace": GRACE, "held": HELD}
 
 
+def outlet_regions(regions: npt.NDArray[np.int32]) -> pa.Table:
+    """What near_region.sql joins with: ``outlet`` and ``region``, of ``regions`` by code of the outlet those that are known."""
+    known = np.flatnonzero(regions >= 0).astype(np.int32)
+    return pa.table({"outlet": pa.array(known), "region": pa.array(regions[known].astype(np.int32))})
+
+
 class Batch:
     """See the module. ``sql_factory`` opens the database. ``names=False`` leaves out who did the work behind each look."""
 
@@ -72,23 +83,26 @@ class Batch:
         rules: pa.Table | Callable[[], pa.Table],
         offset_minutes: int = 480,
         *,
+        regions: Callable[[], npt.NDArray[np.int32]] | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
         names: bool = True,
     ) -> None:
         self._rules: Callable[[], pa.Table] = rules if callable(rules) else lambda: rules
         self._offset, self._rows_at_once = offset_minutes, rows_at_once
-        self._reach = _reach(self._rules())
+        self._regions = regions
+        self._reach = _reach(self._rules(), regions=regions is not None)
         self._looks: dict[int, list[pa.Table]] = {}
         self._tables: dict[str, dict[int, int]] = {"work": {}, "route": {}}  # day of expiry -> rows
         self._next: int | None = None  # first day that is not settled
         self._names = Names() if names else None
-        self.late = self.repeated = 0
+        self.late = self.repeated = self.unusable = 0
         self._sql = sql_factory()
         for kind in self._tables:
             self._sql.load(f"{kind}_none", _WORK.empty_table())
 
     def add(self, accesses: pa.Table | None = None, works: pa.Table | None = None) -> None:
         """Take rows of :data:`~parcelveil.watch.coded.CODED_ACCESS` and ``CODED_WORK``, in any order."""
+        accesses, works = self._usable(accesses), self._usable(works)
         if accesses is not None and accesses.num_rows:
             days = day_of(accesses["time"].to_numpy(), self._offset)
             for day, part in _parted(accesses, days):
@@ -128,21 +142,34 @@ class Batch:
         """Forget everything."""
         self._sql.close()
 
+    def _usable(self, events: pa.Table | None) -> pa.Table | None:
+        """``events`` without those of a time with which no database could calculate."""
+        if events is None:
+            return None
+        times = [events[name].to_numpy() for name in ("time", "received")]
+        usable = np.logical_and.reduce([(time >= 0) & (time < _LATEST) for time in times])
+        if usable.all():
+            return events
+        self.unusable += int((~usable).sum())
+        return events.filter(pa.array(usable))
+
     def _rows(self, day: int) -> int:
         return sum(part.num_rows for part in self._looks[day])
 
     def _add_works(self, works: pa.Table) -> None:
         step = works["step"].to_numpy().astype(np.int64)
         step = np.where((step > 0) & (step <= len(STEPS)), step, 0)
-        named = works["waybill"].to_numpy() != 0
+        waybill = works["waybill"].to_numpy()
         routes = np.isin(step, _ROUTES) & (works["route"].to_numpy() >= 0)
         last = day_of(works["time"].to_numpy() + self._reach[step], self._offset)
-        kept = {"work": named & (self._reach[step] >= 0) & ~np.isin(step, _ROUTES), "route": routes}
+        kept = {"work": (waybill != 0) & (self._reach[step] >= 0) & ~np.isin(step, _ROUTES), "route": routes}
         lives = last >= (last if self._next is None else self._next)
         for kind, mask in kept.items():
             rows = np.flatnonzero(mask & lives)
             if not rows.size:
                 continue
+            # Work at a parcel stands together: a join that has found some of it finds the rest nearby.
+            rows = rows[np.argsort(waybill[rows])]
             for day, part in _parted(works.take(pa.array(rows)), last[rows]):
                 self._sql.append(_table(kind, day), part)
                 self._tables[kind][day] = self._tables[kind].get(day, 0) + part.num_rows
@@ -152,6 +179,7 @@ class Batch:
         self._forget(days[0])
         looks = self._load_looks(days)
         self._sql.load("rule", rules)
+        self._sql.load("outlet_region", outlet_regions(self._regions() if self._regions else np.empty(0, np.int32)))
         for kind, view in (("work", "all_work"), ("route", "route")):
             self._sql.union(view, [_table(kind, day) for day in sorted(self._tables[kind])] or [f"{kind}_none"])
         if sum(self._tables["work"].values()) > _NARROWED * looks:
@@ -159,7 +187,7 @@ class Batch:
             self._sql.union("work", ["near_work"])
         else:
             self._sql.union("work", ["all_work"])
-        for name in ("routes", "explain", "work_by_rule", "actor_day"):
+        for name in ("routes", "explain", "near_region", "work_by_rule", "actor_day"):
             self._sql.run(statement(name), **params)
         self._next = days[-1] + 1
         volume = _as(self._sql.query(statement("volume")), pa.schema([("day", pa.int32()), *VOLUME]))
@@ -173,23 +201,29 @@ class Batch:
             yield DayRows(day, _of_day(volume, day, VOLUME), _of_day(rows, day, OPEN_ROWS))
 
     def _load_looks(self, days: list[int]) -> int:
-        """Load the looks of ``days`` as table ``look``, ordered by day, receipt and id; repeated ones left out."""
+        """Load the looks of ``days`` as table ``look``, ordered by day, account, receipt and id; repeated ones left out.
+
+        Rows of an account stand together, so that counting by account keeps to few counters at a time.
+        """
         parts: list[pa.Table] = []
         first = 0
         for day in days:
             table = pa.concat_tables(self._looks.pop(day)).combine_chunks()
-            order = np.lexsort((table["id"].to_numpy(), table["received"].to_numpy()))
-            ids = table["id"].to_numpy()[order]
-            by_id = np.argsort(ids, kind="stable")
-            again = np.zeros(len(ids), np.bool_)
-            again[by_id[1:]] = ids[by_id[1:]] == ids[by_id[:-1]]
+            ids, received = table["id"].to_numpy(), table["received"].to_numpy()
+            order = np.lexsort((received, ids))
+            again = ids[order][1:] == ids[order][:-1]
             self.repeated += int(again.sum())
-            table = table.take(pa.array(order[~again]))
+            if again.any():
+                table = table.take(pa.array(np.sort(order[np.append(True, ~again)])))
+            actor = table["actor"].to_numpy()
+            order = np.lexsort((table["id"].to_numpy(), table["received"].to_numpy(), actor))
+            table, actor = table.take(pa.array(order)), actor[order]
             time = table["time"].to_numpy() + self._offset * 60_000_000
             fixed = [
                 np.full(len(time), day, np.int32),
                 (time % DAY // HOUR).astype(np.int32),
                 np.arange(first, first + len(time)),
+                np.append(actor[1:] != actor[:-1], True).astype(np.int8),
             ]
             first += len(time)
             parts.append(pa.table([*table.columns, *map(pa.array, fixed)], names=_LOOK.names).cast(_LOOK))
@@ -206,9 +240,14 @@ class Batch:
                 del parts[old]
 
 
-def _reach(rules: pa.Table) -> I64:
-    """By step, how long after it a look may lie, in microseconds; -1: no rule names it. Routes as long as they matter."""
+def _reach(rules: pa.Table, *, regions: bool) -> I64:
+    """By step, how long after it a look may lie, in microseconds; -1: no rule names it. Routes as long as they matter.
+
+    ``regions``: by the rules of regions too.
+    """
     reach = np.full(len(STEPS) + 1, -1, np.int64)
+    if not regions:
+        rules = rules.filter(pa.array(rules["whom"].to_numpy() != BY_REGION))
     np.maximum.at(reach, rules["step"].to_numpy(), rules["after_us"].to_numpy())
     reach[list(_ROUTES)] = HELD + max(int(reach[STEP[BizStep.OUT_FOR_DELIVERY]]), 0)
     return reach

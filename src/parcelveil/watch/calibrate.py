@@ -44,9 +44,12 @@ OTHERS = -1
 PER = 100_000
 #: Name of the highest surprise, and the accounts that a class has to have for a limit of its own.
 ALL, LARGE = "all", 400
+#: Weeks after which the highest surprise is what it will be; until then the plain reckoning is made stricter by _CAUTION.
+#: Nor is a limit ever lower than by plain reckoning.
+SWUNG_IN = 3
 #: Shares above which the tail of the highest surprise is fitted. Lower than for single statistics: it is straight from
 #: there on, and even where one account in a hundred harvests they hardly bend it.
-_FROM, _TO = 0.20, 0.02
+_FROM, _TO = 0.15, 0.012
 #: The least slopes of tails of statistics on other scales than that of ``-log10``: logarithms of ratios.
 _FLAT = {"volume": 0.05}
 #: Before anything is known of it, single tails are taken to be so much too light.
@@ -83,7 +86,11 @@ class Reference:
         ``classes``: the class of each account, by code; None: all are of class 0.
         """
         samples = self._samples(name, day, classes)
-        return {one: upper_quantile(sample, min(0.5, shares[one]), flattest=_FLAT.get(name, FLATTEST)) for one, sample in samples.items() if one in shares}
+        return {
+            one: upper_quantile(sample, min(0.5, shares[one]), flattest=_FLAT.get(name, FLATTEST))
+            for one, sample in samples.items()
+            if one in shares
+        }
 
     def rarity(self, name: str, day: int, classes: Codes, actors: Codes, values: Floats) -> Floats:
         """In what share of account-weeks of the account's class such a value, or a higher one, occurs; 1: not known."""
@@ -96,17 +103,15 @@ class Reference:
 
     def limits(self, day: int, classes: Codes) -> dict[int, float]:
         """By class, the surprise that the promise allows to exceed. Small classes have one limit together."""
-        known, counts = np.unique(classes, return_counts=True)
-        small = known[counts < LARGE]
-        merged = np.where(np.isin(classes, small), np.int32(OTHERS), classes)
-        wanted = PEACE * self.rate
+        together, wanted = merged(classes), PEACE * self.rate
         found = {
             one: upper_quantile(sample, wanted, fitted=(_FROM, _TO))
-            for one, sample in self._samples(ALL, day, merged).items()
+            for one, sample in self._samples(ALL, day, together).items()
         }
-        cautious = float(np.log10(_CAUTION / wanted))
-        limits = {one: found.get(OTHERS if one in small else one, np.inf) for one in known.tolist()}
-        return {one: limit if np.isfinite(limit) else cautious for one, limit in limits.items()}
+        swung_in = ALL in self._first and day - self._first[ALL] >= SWUNG_IN * PEACE
+        plain = -np.log10(wanted) + (0.0 if swung_in else np.log10(_CAUTION))
+        limits = {one: found.get(int(together[classes == one][0]), -np.inf) for one in np.unique(classes).tolist()}
+        return {one: float(max(plain, limit if np.isfinite(limit) else plain)) for one, limit in limits.items()}
 
     def _samples(self, name: str, day: int, classes: Codes | None) -> Mapping[int, Floats]:
         ring = self._rings.get(name)
@@ -128,6 +133,12 @@ class Reference:
             values = highest[:, classes[:width] == one].ravel()
             result[one] = values[np.isfinite(values)].astype(np.float64)
         return result
+
+
+def merged(classes: Codes) -> Codes:
+    """Classes with fewer than :data:`LARGE` accounts as one: :data:`OTHERS`."""
+    known, counts = np.unique(classes, return_counts=True)
+    return np.where(np.isin(classes, known[counts < LARGE]), np.int32(OTHERS), classes).astype(np.int32)
 
 
 def classes_of(roles: Codes) -> Codes:

@@ -24,8 +24,9 @@ from parcelveil.watch.coded import CODED_ACCESS
 
 #: Rows that want a reason: every access of the day whose outcome is not ok, whose action is export, or whose provisional
 #: level is under 2. In the order of ``(received, id)``. A level is -1 where no level applies: the outcome is not ok, or
-#: there is no parcel.
-OPEN_ROWS = pa.schema([*CODED_ACCESS, ("provisional", pa.int8()), ("settled", pa.int8())])
+#: there is no parcel. ``near``: of a look settled at level 0, 1 if a rule of the region holds, 0 if none does; -1 for any other
+#: look, and where the region of the look's outlet is not known.
+OPEN_ROWS = pa.schema([*CODED_ACCESS, ("provisional", pa.int8()), ("settled", pa.int8()), ("near", pa.int8())])
 
 #: Everybody's day, one row an account that had any access, in the order of ``actor``; all int64 but ``actor``. The rows
 #: counted are those of the day with outcome ok and an action other than export, unless said otherwise.

@@ -123,10 +123,12 @@ class Evidence:
         self._silent.add(day)
 
     def looks(self, rows: pa.Table) -> None:
-        """Keep rows that want a reason, of days that are not settled: OPEN_ROWS with or without ``settled``."""
+        """Keep rows that want a reason, of days that are not settled: OPEN_ROWS with or without ``settled`` and ``near``."""
         if rows.num_rows:
             if "settled" not in rows.column_names:
                 rows = rows.append_column("settled", rows["provisional"].cast(pa.int8()))
+            if "near" not in rows.column_names:
+                rows = rows.append_column("near", pa.array(np.full(rows.num_rows, -1, np.int8)))
             self._fresh.append(rows.select(OPEN_ROWS.names))
 
     def alert(self, case: Case, since: Callable[[str, int], int] | None = None) -> Alert:

@@ -2,25 +2,29 @@
 --
 -- Gives   view open_row: every look whose outcome is not ok, whose action is export, or whose provisional level is under 2;
 --         the columns of look, and provisional and settled (2 direct, 1 group, 0 none, -1 where none applies).
--- Inputs  look: coded accesses with place (a number of its own for each), day and hour.  work: coded work events.
+--         open_count: for each day and account that has any, how many of its looks (ok, no export) are settled below
+--         direct (indirect), at group (grouped), at none (none).
+-- Inputs  look: coded accesses with place (a number of its own for each) and day.  work: coded work events.
 --         rule: see watch/explaining.py.  held: see routes.sql.
 -- Params  offset: microseconds by which local time is ahead of UTC.  day: microseconds of a day.
 --         grace: microseconds after the end of a day at which it is settled.
--- Codes   outcome 0 ok; action 3 export; whom 1 account, 2 outlet, 3 ticket, 4 role; steps 5 out_for_delivery,
---         12 ticket_opened (which explains nothing to its opener, nor anything when nobody knows who that was, -1).
+-- Codes   outcome 0 ok; action 3 export; whom 1 account, 2 outlet, 3 ticket, 4 role, 5 region (which raises no level: see
+--         near_region.sql); steps 5 out_for_delivery, 12 ticket_opened (which explains nothing to its opener, nor anything
+--         when nobody knows who that was, -1).
 --
 -- Most looks are somebody's own work, known at that time. The first statement takes those away with one join on parcel
 -- and account; it needs no grouping, because only looks without any match are left. Only these are compared with all work
 -- at their parcels. What is known of a route may change, so work of its holder counts from `received` until before `ended`.
 DROP VIEW IF EXISTS open_row;
 DROP TABLE IF EXISTS open_look;
-CREATE TABLE open_look AS
+CREATE TEMPORARY TABLE open_look AS
 SELECT l.*
   FROM (SELECT look.*, CASE WHEN outcome = 0 AND action <> 3 AND waybill <> 0 AND actor >= 0 THEN waybill END AS parcel
           FROM look) l
   LEFT JOIN (SELECT w.waybill AS waybill, w.actor AS actor, w.time - r.before_us AS since, w.time + r.after_us AS until,
                     w.received AS received
                FROM work w JOIN rule r ON r.step = w.step AND r.whom = 1 AND r.level = 2
+              WHERE w.actor >= 0
               UNION ALL
              SELECT h.waybill, h.holder, h.time - r.before_us, h.time + r.after_us, h.received
                FROM held h JOIN rule r ON r.step = 5 AND r.whom = 1 AND r.level = 2
@@ -30,14 +34,14 @@ SELECT l.*
  WHERE d.waybill IS NULL;
 
 DROP TABLE IF EXISTS look_level;
-CREATE TABLE look_level AS
+CREATE TEMPORARY TABLE look_level AS
 SELECT place, MAX(level) AS settled, MAX(provisional) AS provisional
   FROM (SELECT l.place AS place, r.level AS level,
                CASE WHEN w.received <= l.received THEN r.level ELSE 0 END AS provisional
           FROM open_look l
           JOIN work w ON w.waybill = l.waybill
-          JOIN rule r ON r.step = w.step
-         WHERE l.outcome = 0 AND l.waybill <> 0
+          JOIN rule r ON r.step = w.step AND r.whom <> 5
+         WHERE l.outcome = 0 AND l.waybill <> 0 AND r.level > 0
            AND w.time - l.time <= r.before_us AND l.time - w.time <= r.after_us
            AND w.received < l.time + $offset - (l.time + $offset) % $day - $offset + $day + $grace
            AND CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END
@@ -59,10 +63,18 @@ SELECT place, MAX(level) AS settled, MAX(provisional) AS provisional
          WHERE (received <= looked AND ended > looked) OR (received < settles AND ended >= settles)) m
  GROUP BY place;
 
-CREATE VIEW open_row AS
+CREATE TEMPORARY VIEW open_row AS
 SELECT l.*,
        CASE WHEN l.outcome <> 0 OR l.waybill = 0 THEN -1 ELSE COALESCE(v.provisional, 0) END AS provisional,
        CASE WHEN l.outcome <> 0 OR l.waybill = 0 THEN -1 ELSE COALESCE(v.settled, 0) END AS settled
   FROM open_look l
   LEFT JOIN look_level v ON v.place = l.place
  WHERE l.outcome <> 0 OR l.action = 3 OR COALESCE(v.provisional, 0) < 2;
+
+DROP TABLE IF EXISTS open_count;
+CREATE TEMPORARY TABLE open_count AS
+SELECT day, actor, COUNT(CASE WHEN settled < 2 THEN 1 END) AS indirect, COUNT(CASE WHEN settled = 1 THEN 1 END) AS grouped,
+       COUNT(CASE WHEN settled = 0 THEN 1 END) AS none
+  FROM open_row
+ WHERE outcome = 0 AND action <> 3
+ GROUP BY day, actor;

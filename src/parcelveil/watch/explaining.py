@@ -23,10 +23,10 @@ from parcelveil.errors import InputError
 from parcelveil.event import BizStep
 from parcelveil.watch.coded import HOUR
 
-Whom = Literal["actor", "outlet", "to_outlet", "quoted", "handler"]
+Whom = Literal["actor", "outlet", "to_outlet", "region", "quoted", "handler"]
 
 #: How a reason finds its looks, as the SQL has it: by account, outlet, ticket or role. ``to_outlet`` is an outlet too.
-BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE = 1, 2, 3, 4
+BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE, BY_REGION = 1, 2, 3, 4, 5
 #: Hours that a rule may reach: more would mean to keep every work event for ever.
 LONGEST = 90 * 24
 
@@ -44,11 +44,12 @@ _STEPS_OF: dict[str, tuple[str, ...]] = {
     "actor": _ANY,
     "outlet": _ANY,
     "to_outlet": (str(BizStep.DEPARTED),),
+    "region": _ANY,
     "quoted": (str(BizStep.TICKET_OPENED),),
     "handler": (str(BizStep.TICKET_OPENED),),
 }
 
-#: What SQL joins with: one row a rule (of ``handler``: a rule and role). ``whom``: 1 account, 2 outlet, 3 ticket, 4 role;
+#: What SQL joins with: one row a rule (of ``handler``: a rule and role). ``whom``: 1 account, 2 outlet, 3 ticket, 4 role, 5 region;
 #: ``onward``: 1 for the outlet that the parcel goes to; ``role``: -1 but for 4. Times in microseconds.
 RULE = pa.schema(
     [
@@ -72,7 +73,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     step: BizStep
     whom: Whom
-    level: Literal[1, 2]
+    level: Literal[0, 1, 2]
     before: Hours
     after: Hours
     roles: tuple[Role, ...] = ()
@@ -104,7 +105,14 @@ def read_rules(file: Path | None = None) -> tuple[Rule, ...]:
 def rule_table(rules: Sequence[Rule], role: Callable[[str], int]) -> pa.Table:
     """``rules`` as :data:`RULE`; ``role`` gives the code of a role, below 0 for one that no account has."""
     rows: list[tuple[int, ...]] = []
-    by = {"actor": BY_ACTOR, "outlet": BY_OUTLET, "to_outlet": BY_OUTLET, "quoted": BY_TICKET, "handler": BY_ROLE}
+    by = {
+        "actor": BY_ACTOR,
+        "outlet": BY_OUTLET,
+        "to_outlet": BY_OUTLET,
+        "quoted": BY_TICKET,
+        "handler": BY_ROLE,
+        "region": BY_REGION,
+    }
     for number, rule in enumerate(rules, 1):
         whom, onward = by[rule.whom], int(rule.whom == "to_outlet")
         fixed = (number, STEP[rule.step], whom, onward, rule.level, rule.before * HOUR, rule.after * HOUR)
@@ -124,6 +132,9 @@ def _checked(file: str, number: int, fields: dict[str, object]) -> Rule:
     if str(rule.step) not in _STEPS_OF[rule.whom]:
         template = "rule {number} of {file}: {step} cannot explain anything to {whom}"
         raise InputError(template, number=number, file=file, step=str(rule.step), whom=rule.whom)
+    if (rule.level == 0) != (rule.whom == "region"):
+        template = "rule {number} of {file}: level 0 belongs to region, and region to level 0; not {level} to {whom}"
+        raise InputError(template, number=number, file=file, level=rule.level, whom=rule.whom)
     if bool(rule.roles) != (rule.whom == "handler"):
         template = "rule {number} of {file}: roles belong to handler, and handler needs them"
         raise InputError(template, number=number, file=file)

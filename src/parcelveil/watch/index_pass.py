@@ -45,7 +45,7 @@ GROUP = 32
 _LINE = 8
 
 #: Codes of RULE.whom and what else of the work steps is compiled in; :mod:`~parcelveil.watch.work_index` compares them.
-BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE = 1, 2, 3, 4
+BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE, BY_REGION = 1, 2, 3, 4, 5
 CARRIED, RELEASED, ASSIGNED = 5, 10, 11
 #: Of the last word of a row: the step below, and one bit that the place is the outlet that the parcel goes to.
 ONWARD = 256
@@ -290,4 +290,57 @@ def explain(
                         level = np.int8(rules[rule, LEVEL])
             block = word >> 3
         levels[row] = level
+    return read
+
+
+@compiled
+def in_region(
+    heads: I32,
+    blocks: I64,
+    bits: int,
+    rules: I64,
+    starts: I64,
+    regions: I32,
+    looks: I64,
+    time: I64,
+    known: I64,
+    outlet: I32,
+    found: I8,
+) -> Any:
+    """Write into ``found`` 1 for each look that a rule holds for by work received up to ``known``, 0 where none does.
+
+    ``regions`` by outlet, below 0 or beyond the end: not known; ``found`` is -1 where that of the look's ``outlet`` is not.
+    ``looks``: the parcels. ``rules`` and ``starts`` as of :func:`explain`, but only those of the region. What is returned
+    says nothing.
+    """
+    buckets = np.empty(GROUP, np.uint64)
+    read = np.int64(0)
+    for row in range(len(looks)):
+        if row % GROUP == 0:
+            read ^= _near(heads, blocks, bits, looks, row, min(row + GROUP, len(looks)), buckets)
+        own = outlet[row]
+        if own < 0 or own >= len(regions) or regions[own] < 0:
+            found[row] = -1
+            continue
+        region, parcel, moment, limit = regions[own], looks[row], time[row], known[row]
+        block, fits = np.int64(heads[buckets[row % GROUP]]), np.int8(0)
+        while block >= 0 and fits == 0:
+            base = np.uint64(block * STRIDE)
+            word = blocks[base]
+            for place in range(word & 7):
+                at = base + np.uint64(1 + place * WORDS)
+                if blocks[at] != parcel or blocks[at + np.uint64(2)] > limit:
+                    continue
+                kind = blocks[at + np.uint64(4)] & 0xFFFF
+                where = np.int64(np.int32(blocks[at + np.uint64(3)]))
+                if kind > 255 or where < 0:  # what is on its way is not there yet
+                    continue
+                if where >= len(regions) or regions[where] != region:
+                    continue
+                after = moment - blocks[at + np.uint64(1)]
+                for rule in range(starts[kind], starts[kind + 1]):
+                    if -rules[rule, BEFORE] <= after <= rules[rule, AFTER]:
+                        fits = np.int8(1)
+            block = word >> 3
+        found[row] = fits
     return read

@@ -22,6 +22,7 @@ Before anything is known of a carrier only :data:`HARD` limits count, which no w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -29,7 +30,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from parcelveil.event import SEEN_FIELDS
 from parcelveil.watch.baseline import Codes
+from parcelveil.watch.coded import ACTIONS, OUTCOMES
 from parcelveil.watch.known_pairs import pair_keys
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.running import Kind, Running
@@ -42,14 +45,14 @@ Flags = npt.NDArray[np.bool_]
 #: Statistics as ``kind.count``: the detector that speaks, its share of the budget, the least count that it ever calls anybody for,
 #: and the limit before anything is known.
 _COUNTS: dict[str, tuple[str, float, float, float]] = {
-    "actor.unexplained": ("bulk", 0.07, 15, 400),
+    "actor.unexplained": ("bulk", 0.07, 25, 400),
     "actor.steps": ("enumeration", 0.05, 12, 60),
-    "actor.block": ("block", 0.04, 25, 100),
+    "actor.block": ("block", 0.04, 80, 200),
     "actor.failed": ("failed", 0.03, 15, 200),
-    "actor.exported": ("export", 0.04, 100, 20_000),
-    "actor.device": ("device", 0.06, 6, 100),
+    "actor.exported": ("export", 0.03, 10_000, 20_000),
+    "actor.device": ("device", 0.06, 45, 100),
     "device.steps": ("enumeration", 0.015, 15, 60),
-    "device.block": ("block", 0.015, 30, 100),
+    "device.block": ("block", 0.015, 40, 120),
     "network.steps": ("enumeration", 0.015, 20, 200),
     "network.block": ("block", 0.015, 40, 400),
 }
@@ -60,7 +63,14 @@ _BULK, _DEVICE = "actor.unexplained", "actor.device"
 #: Days that the usual of a role or kind stands for, beside an account's own; and after how many its past counts half.
 _PRIOR, _HALF_LIFE = 5.0, 14
 _FADE = 0.5 ** (1 / _HALF_LIFE)
+_MORE, _ANYBODY = 1.6, 150.0  # times the usual looks of a day; and what is much for anybody
+#: Counts which no small class of accounts makes harmless, and how many times the usual is much for anybody.
+_NEVER_MORE, _TIMES = {"actor.steps": 200.0, "actor.failed": 80.0}, 5.0
 _NOBODY = 1.0  # on that scale, the most that counts are worth which are too few to call anybody
+#: Days after which a kind of export is a habit, and records from which on one is a list.
+_HABIT, _LIST = 3, 100.0
+_EXPORT, _OK = ACTIONS.index("export"), OUTCOMES.index("ok")
+_PERSONAL = SEEN_FIELDS["phone"] | SEEN_FIELDS["address"]
 _FARTHEST = 50.0  # a limit on the scale of counts that no count reaches
 #: Size of the negative binomial whose scale counts are put on.
 _SIZE = 3.0
@@ -92,6 +102,8 @@ class Fixed(NamedTuple):
     usual: Mapping[str, Floats]  # by statistic, one of each code
     outlet: Floats  # unexplained parcels of a day, of each outlet's code
     everywhere: float
+    looks: Floats  # of a day, of each account
+    exports: set[tuple[int, int]]  # roles and fields that exports have had
     outlet_of: Codes  # of each account, on its last day
 
 
@@ -105,6 +117,8 @@ class Usual:
         self._outlet_days = np.zeros(0)
         self._everywhere = self._all_days = 0.0
         self._outlet_of = np.full(0, -1, np.int32)
+        self._looks, self._look_days = np.zeros(0), np.zeros(0)
+        self._exports: Counter[tuple[int, int]] = Counter()
 
     def fixed(self) -> Fixed:
         """A picture of what is usual now."""
@@ -115,10 +129,13 @@ class Usual:
             usual[name] = (sums + _PRIOR * mean) / (days + _PRIOR)
         outlet = (self._outlet + 1) / (self._outlet_days + 1)
         everywhere = self._everywhere / max(self._all_days, 1e-9)
-        return Fixed(usual, outlet, everywhere, self._outlet_of.copy())
+        looks = self._looks / np.maximum(self._look_days, 1e-9)
+        exports = {kind for kind, days in self._exports.items() if days >= _HABIT}
+        return Fixed(usual, outlet, everywhere, looks, exports, self._outlet_of.copy())
 
     def learn(self, live: Live, volume: pa.Table) -> None:
         """Take in a settled day."""
+        self._exports.update(live.exports)
         actors, outlets = volume["actor"].to_numpy(), volume["outlet"].to_numpy()
         for name in LIVE:
             keys, counts = live.counts(name)
@@ -126,6 +143,13 @@ class Usual:
                 keys, counts = actors, _at(keys, counts, actors)
             self._learn(name, keys, counts, live.usual(name, keys))
         self._outlet_of = _set(self._outlet_of, actors, outlets, -1)
+        self._looks, self._look_days = (_longer(array * _FADE, actors) for array in (self._looks, self._look_days))
+        looks = volume["looks"].to_numpy().astype(np.float64)
+        before = np.where(
+            self._look_days[actors] > 1, self._looks[actors] / np.maximum(self._look_days[actors], 1), looks
+        )
+        self._looks[actors] += np.minimum(looks, 2 * before + 20)
+        self._look_days[actors] += 1
         strangers = _at(*live.counts(_BULK), actors)
         there = outlets >= 0
         totals = np.bincount(outlets[there], weights=strangers[there]) if there.any() else np.zeros(0)
@@ -140,12 +164,8 @@ class Usual:
         self._all_days = self._all_days * _FADE + 1
 
     def _learn(self, name: str, keys: npt.NDArray[np.integer], counts: Floats, usual: Floats) -> None:
-        size = int(keys.max(initial=-1)) + 1
-        sums, days = self._sums.get(name, np.zeros(0)), self._days.get(name, np.zeros(0))
-        if size > len(sums):
-            more = max(size, 2 * len(sums)) - len(sums)
-            sums, days = np.pad(sums, (0, more)), np.pad(days, (0, more))
-        sums, days = sums * _FADE, days * _FADE
+        empty = np.zeros(0)
+        sums, days = (_longer(kept.get(name, empty) * _FADE, keys) for kept in (self._sums, self._days))
         sums[keys] += np.minimum(counts, usual + 3 * np.sqrt(usual) + 3)
         days[keys] += 1
         self._sums[name], self._days[name] = sums, days
@@ -168,6 +188,7 @@ class Live:
         self._running = {kind: Running(day, none, key=kind, offset_minutes=offset_minutes) for kind in _KINDS}
         self._rows: list[pa.Table] = []
         self._said: set[tuple[str, int]] = set()
+        self.exports: set[tuple[int, int]] = set()  # roles and fields of today's
         self._waiting: dict[tuple[str, int], tuple[int, int, float]] = {}  # shared things over their limit
 
     def take(self, rows: pa.Table) -> list[Signal]:
@@ -175,7 +196,7 @@ class Live:
         if not rows.num_rows:
             return []
         self._rows.append(rows.select(_KEPT))
-        signals = self._hits(rows)
+        signals = self._hits(rows) + self._new_exports(rows)
         for kind, running in self._running.items():
             running.feed(rows)
             wanted = {}
@@ -226,9 +247,14 @@ class Live:
         if not len(limits):
             return np.full(len(keys), HARD[name])
         usual = self.usual(name, keys) * surge
-        limit = _get(limits, keys, np.inf)
+        limit = _get(limits, keys, np.inf) if name.startswith("actor.") else np.full(len(keys), limits[0])
         unknown = np.maximum(HARD[name], 4 * usual)  # of a new account, or a class that is too small
         counts = _unscale(_scale(usual) + np.clip(limit, 0.0, _FARTHEST))
+        if name == _BULK:  # nobody has more without work than he ever looks at, however late his scans come
+            most = _MORE * _get(self._fixed.looks, keys, 0.0) * surge
+            counts = np.minimum(counts, np.maximum(most, _ANYBODY))
+        elif name in _NEVER_MORE:
+            counts = np.minimum(counts, np.maximum(_NEVER_MORE[name], _TIMES * usual))
         return np.where(np.isfinite(limit), np.maximum(counts, _COUNTS[name][2]), unknown)
 
     # -- counts that need the rows themselves -------------------------------------------------------------------------
@@ -320,6 +346,22 @@ class Live:
                 signals.append(Signal("actor", actor, "decoy", time, self.day, 1.0, 0.0, 0.0, 0.0, ids))
         return signals
 
+    def _new_exports(self, rows: pa.Table) -> list[Signal]:
+        """Exports of fields that nobody of the role has exported before: what is returned tells more than how much."""
+        at = np.flatnonzero((rows["action"].to_numpy() == _EXPORT) & (rows["outcome"].to_numpy() == _OK))
+        names = ("actor", "role", "fields", "records", "received", "id")
+        signals = []
+        for actor, role, fields, records, time, row in zip(
+            *(rows[c].to_numpy()[at].tolist() for c in names), strict=True
+        ):
+            self.exports.add((role, fields))
+            new = self._limits and (role, fields) not in self._fixed.exports and fields & _PERSONAL
+            if new and records >= _LIST and ("export", actor) not in self._said:
+                self._said.add(("export", actor))
+                ids = np.array([row], np.int64)
+                signals.append(Signal("actor", actor, "export", time, self.day, records, 0.0, 0.0, _LIST, ids))
+        return signals
+
     def _crossed(self, name: str, key: int, time: int, row: int, value: float) -> list[Signal]:
         if (name, key) in self._said:
             return []
@@ -386,6 +428,11 @@ def _get(values: npt.NDArray[np.generic], keys: npt.NDArray[np.integer], default
     inside = (keys >= 0) & (keys < len(values))
     result[inside] = values[keys[inside]]
     return result
+
+
+def _longer(values: Floats, keys: npt.NDArray[np.integer]) -> Floats:
+    size = int(keys.max(initial=-1)) + 1
+    return values if size <= len(values) else np.pad(values, (0, max(size, 2 * len(values)) - len(values)))
 
 
 def _set(values: Codes, keys: Codes, to: Codes, default: int) -> Codes:

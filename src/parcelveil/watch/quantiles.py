@@ -73,7 +73,9 @@ def normal_quantile(p: Floats) -> Floats:
     return result
 
 
-def upper_quantile(sample: Floats, share: float, *, fitted: tuple[float, float] = (_FROM, _TO), flattest: float = FLATTEST) -> float:
+def upper_quantile(
+    sample: Floats, share: float, *, fitted: tuple[float, float] = (_FROM, _TO), flattest: float = FLATTEST
+) -> float:
     """The value that a ``share`` (0 to 1) of what ``sample`` stands for exceeds. Infinite for a sample under :data:`FEWEST`.
 
     Read off where :data:`_READ_OFF` values and more lie above it. Else the tail is taken as exponential, with the slope
@@ -100,8 +102,19 @@ def tail_share(sample: Floats, values: Floats, *, flattest: float = FLATTEST) ->
 
 
 def _tail(sample: Floats, since: float, to: float, flattest: float) -> tuple[float, float, float]:
-    """Where the fitted tail ends, the share above that, and the slope of an exponential one."""
-    to = max(to, 4 / len(sample))
-    since = max(since, 4 * to)
+    """Where the fitted tail ends, the share above that, and the slope of an exponential one.
+
+    Many statistics are at their bottom for nearly everybody; then the tail is that of the others.
+    """
+    bottom = np.median(sample)
+    above = sample[sample > bottom]
+    share = len(above) / len(sample)
+    if share < since:
+        if len(above) < FEWEST:
+            return float(above.max(initial=float(bottom))), 1 / len(sample), 2 * flattest
+        since, to = share / 2, max(share / 20, 4 / len(sample))
+    else:
+        to = max(to, 4 / len(sample))
+        since = max(since, 4 * to)
     start, end = np.quantile(sample, [1 - since, 1 - to])
     return float(end), to, max(float(end - start) / float(np.log(since / to)), flattest)

@@ -10,7 +10,7 @@
 -- is greater), then the greater id. Nearly always the event after the assignment tells at once: it came later than the
 -- parcel went out, or was known by then. Only for the few others all later events are asked.
 DROP TABLE IF EXISTS route_turn;
-CREATE TABLE route_turn AS
+CREATE TEMPORARY TABLE route_turn AS
 SELECT route, actor, step, time, received, turn,
        COALESCE(LEAD(time) OVER (PARTITION BY route ORDER BY turn), 9223372036854775807) AS next_time,
        COALESCE(LEAD(received) OVER (PARTITION BY route ORDER BY turn), 9223372036854775807) AS next_received
@@ -19,7 +19,7 @@ SELECT route, actor, step, time, received, turn,
           FROM route) t;
 
 DROP TABLE IF EXISTS held_maybe;
-CREATE TABLE held_maybe AS
+CREATE TEMPORARY TABLE held_maybe AS
 SELECT w.id AS work, w.waybill AS waybill, w.time AS time, a.actor AS holder, w.route AS route, a.turn AS turn,
        CASE WHEN a.received > w.received THEN a.received ELSE w.received END AS received,
        CASE WHEN a.next_time > w.time THEN 0 ELSE 1 END AS doubtful
@@ -31,7 +31,7 @@ SELECT w.id AS work, w.waybill AS waybill, w.time AS time, a.actor AS holder, w.
    AND (a.next_time > w.time OR (a.next_received > a.received AND a.next_received > w.received));
 
 DROP TABLE IF EXISTS held;
-CREATE TABLE held AS
+CREATE TEMPORARY TABLE held AS
 SELECT work, waybill, time, holder, received, 9223372036854775807 AS ended FROM held_maybe WHERE doubtful = 0
 UNION ALL
 SELECT m.work, m.waybill, m.time, m.holder, m.received, MIN(b.received)

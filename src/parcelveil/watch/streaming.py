@@ -15,7 +15,8 @@ rows, bit for bit; and looks that came before a day was settled are given before
 whose id was there within two days before is a repetition: left out, and counted in ``duplicates``.
 
 **Levels.** A look's provisional level is known as soon as the watermark has passed it. A day is settled when the watermark
-has passed its end by :data:`~parcelveil.watch.coded.GRACE`; a settled level is never below the provisional one.
+has passed its end by :data:`~parcelveil.watch.coded.GRACE`; a settled level is never below the provisional one. Only then,
+and only of what is still unexplained, is it asked whether any outlet of the region had the parcel.
 
 **Time comes from the rows alone.** Where nothing comes, nothing is settled: a day without rows after it stays open until
 :meth:`Stream.advance` says that the sources have nothing earlier, or :meth:`Stream.flush`.
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +36,14 @@ from parcelveil.errors import InputError, UsageError
 from parcelveil.watch import streaming_pass as passes
 from parcelveil.watch.coded import ACTIONS, AHEAD, CODED_ACCESS, CODED_WORK, DAY, GRACE, HOUR, OUTCOMES
 from parcelveil.watch.daily import OPEN_ROWS, VOLUME, DayRows, day_of
+from parcelveil.watch.explaining import BY_REGION
 from parcelveil.watch.waiting import Columns, Waiting, joined, ordered
 from parcelveil.watch.work_index import WorkIndex
 
 I64 = npt.NDArray[np.int64]
 I8 = npt.NDArray[np.int8]
+
+Regions = Callable[[], npt.NDArray[np.integer[Any]]]
 
 #: Rows that want a reason now: as :data:`~parcelveil.watch.daily.OPEN_ROWS`, before their day is settled.
 NEW_ROWS = pa.schema([*CODED_ACCESS, ("provisional", pa.int8())])
@@ -108,7 +112,9 @@ class Stream:
 
     ``rules``: of schema :data:`~parcelveil.watch.explaining.RULE`, or what gives them: it is asked again at every step,
     because the roles that rules name get their codes as they appear. ``disorder_us``: microseconds by which rows may come
-    later than others that were received after them. Counts: ``late``, ``duplicates`` (looks), ``looks``, ``works``.
+    later than others that were received after them. ``regions``: gives the region of each outlet by its code, -1 where it
+    is not known, and is asked when a day is settled; without it no row says what is ``near``. Counts: ``late``,
+    ``duplicates`` (looks), ``looks``, ``works``.
     """
 
     def __init__(
@@ -116,9 +122,11 @@ class Stream:
         rules: pa.Table | Callable[[], pa.Table],
         offset_minutes: int = 480,
         disorder_us: int = 5 * _MINUTE,
+        regions: Regions | None = None,
     ) -> None:
+        self._regions = regions
         self._rules = rules if callable(rules) else None
-        self.index = WorkIndex(rules() if callable(rules) else rules)
+        self.index = WorkIndex(self._asked(rules() if callable(rules) else rules))
         self._offset, self.disorder = offset_minutes, disorder_us
         self._looks, self._works = Waiting(), Waiting()
         self._seen = _Seen()
@@ -183,12 +191,16 @@ class Stream:
     def _step(self, watermark: int) -> Made:
         self.watermark = watermark
         if self._rules is not None:
-            self.index.rules = self._rules()
+            self.index.rules = self._asked(self._rules())
         works = self._works.before(watermark)
         if works is not None:
             self.index.add(works)
         looks, opened = self._taken(self._looks.before(watermark))
         return Made(_table(looks, CODED_ACCESS), _table(opened, NEW_ROWS), self._settle())
+
+    def _asked(self, rules: pa.Table) -> pa.Table:
+        """Without regions the rules of regions only would keep work longer."""
+        return rules if self._regions else rules.filter(pa.array(rules["whom"].to_numpy() != BY_REGION))
 
     def _on_time(self, columns: Columns) -> Columns:
         """Rows that come after the watermark has passed them count as received at it."""
@@ -241,7 +253,7 @@ class Stream:
         settled = rows["provisional"].copy()
         known = np.full(len(settled), self._start(number + 1) + GRACE - 1, np.int64)
         self.index.explain(rows, known, settled)
-        rows["settled"] = settled
+        rows["settled"], rows["near"] = settled, self._near(rows, known, settled)
         seen = np.flatnonzero(day.sums[:, passes.SEEN])
         sums = day.sums[seen]
         counted = (rows["outcome"] == passes.OK) & (rows["action"] != passes.EXPORT)
@@ -269,6 +281,16 @@ class Stream:
             "last": sums[:, passes.LAST],
         }
         return DayRows(number, _table([volume], VOLUME), _table([rows], OPEN_ROWS))
+
+    def _near(self, rows: Columns, known: I64, settled: I8) -> I8:
+        """Of rows that nothing explains, whether the parcel was anywhere in the region; -1 for all others."""
+        near = np.full(len(settled), -1, np.int8)
+        asked = np.flatnonzero(settled == 0)
+        if self._regions is not None and asked.size:
+            regions = np.ascontiguousarray(self._regions(), np.int32)
+            looks = {name: rows[name][asked] for name in ("waybill", "time", "outlet")}
+            near[asked] = self.index.in_region(looks, known[asked], regions)
+        return near
 
     def _start(self, day: int) -> int:
         """When a local day begins."""

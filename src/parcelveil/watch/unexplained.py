@@ -7,18 +7,19 @@
         for scores in detector.score(rows):          # unexplained, volume, opened, searched, grouped
             ...
 
-===============  =====================================================================================================
-unexplained      parcels looked at on one day that no work explains, against what was to be expected
-                 (:class:`~parcelveil.watch.baseline.Baseline`), in deviations of the square root
-opened, searched the same over days: a one-sided CUSUM of the clipped score. Clipped above, so that one bad day (a wave of
-                 complaints) does not look like many; clipped below, so that days off do not pay for others. Page 1954;
-                 the constants are those with which 5 a day are found within a week while a promised rate holds. What was
-                 opened is counted by parcels, what was searched for by occasions, because one search at the counter
-                 finds all parcels of a customer. Both are the detector *slow*
-grouped          the CUSUM of what only the outlet explains, parcels opened and searches: who harvests what lies on the
-                 shelf beside him
-volume           looks of a day against own and peers' days, explained or not: the logarithm of the ratio
-===============  =====================================================================================================
+===========  =========================================================================================================
+unexplained  parcels looked at on one day that no work explains, against what was to be expected
+             (:class:`~parcelveil.watch.baseline.Baseline`), in deviations of the square root
+distant      the same of parcels opened that no outlet of the account's region ever had: hardly anybody has a reason for
+             those, so few are enough. Both are the detector *unexplained*
+opened       the same over days: a one-sided CUSUM of the clipped score (Page 1954). Clipped above, so that one bad day (a wave
+             of complaints) does not look like many; clipped below, so that days off do not pay for others
+searched     the same of what was searched for, counted by occasions: one search at the counter finds all parcels of a customer
+far          the same of the distant ones. These three are the detector *slow*
+grouped      the CUSUM of what only the outlet explains, parcels opened and searches: who harvests what lies on the shelf
+             beside him
+volume       looks of a day against own and peers' days, explained or not: the logarithm of the ratio
+===========  =========================================================================================================
 
 **It cannot see** who looks at no more than three strangers' parcels a week, nor who photographs labels.
 """
@@ -35,11 +36,14 @@ from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.signals import Scores
 
 #: The sums over days.
-SUMS = ("opened", "searched", "grouped")
+SUMS = ("opened", "far", "searched", "grouped")
 #: Results of a search come together; what comes so much later (microseconds) is another search.
 APART = 120_000_000
-#: Bounds of a day's score in the CUSUM, and what is taken off every day.
+#: Bounds of a day's score in the CUSUM, and what is taken off every day: with these 5 a day are found within a week while the
+#: promise holds.
 LOWEST, HIGHEST, DRIFT = -2.0, 3.0, 0.75
+#: Parcels from far away come in bursts less often: a day of them may say more.
+HIGHEST_FAR = 4.5
 _DAY = 86_400_000_000
 _SEARCH = ACTIONS.index("search")
 #: Looks that do not count much, however few are usual.
@@ -53,12 +57,14 @@ class Cusum:
         self._sum = self._count = self._expected = np.zeros(0)
         self._since = np.zeros(0, np.int32)
 
-    def add(self, day: int, actors: Codes, scored: Scored, count: Counts) -> tuple[Floats, Floats, Floats]:
+    def add(
+        self, day: int, actors: Codes, scored: Scored, count: Counts, highest: float = 3.0
+    ) -> tuple[Floats, Floats, Floats]:
         """Sum of each account after ``day``; counted and expected since it last left zero. Who is not known has none."""
         expected = scored.expected
         self._grow(int(actors.max(initial=-1)) + 1)
         before = self._sum[actors]
-        after = np.maximum(0.0, before + np.clip(scored.score, LOWEST, HIGHEST) - DRIFT) * scored.known
+        after = np.maximum(0.0, before + np.clip(scored.score, LOWEST, highest) - DRIFT) * scored.known
         new = before == 0
         self._since[actors[new]] = day
         self._sum[actors] = after
@@ -118,17 +124,17 @@ class Unexplained:
         self.outlet_factor = whole.outlet_factor
         ratio = np.log((looks + _FEW) / (volume.expected + _FEW))
         result = [
-            made("unexplained", strangers, whole.expected, whole.residual, everybody),
+            made("unexplained", strangers, whole.expected, whole.residual, whole.known),
             made("volume", looks, volume.expected, ratio, everybody),
         ]
-        for name, count, work in (
-            ("opened", opened, exposure),
-            ("searched", searched, exposure),
-            ("grouped", shelf, direct),
-        ):
-            of_day = scored(name, count, work)
-            total, counted, expected = self._sums[name].add(day, actors, of_day, count)
+        far = parcels(rows, actors, 0, opened=True, near=0)
+        for name, count in (("opened", opened), ("far", far), ("searched", searched), ("grouped", shelf)):
+            of_day = scored(name, count, direct if name == "grouped" else exposure)
+            highest = HIGHEST_FAR if name == "far" else HIGHEST
+            total, counted, expected = self._sums[name].add(day, actors, of_day, count, highest)
             result.append(made(name, counted, expected, total, of_day.known))
+            if name == "far":
+                result.append(made("distant", count, of_day.expected, of_day.residual, of_day.known))
         return result
 
     def restart(self, name: str, actor: int) -> None:
@@ -146,12 +152,17 @@ def _columns(rows: DayRows) -> tuple[Codes, Codes, Codes, Counts, Counts, Counts
     return actor, role, outlet, looks, direct, none
 
 
-def parcels(rows: DayRows, actors: Codes, level: int, *, opened: bool = False) -> Counts:
-    """How many different parcels each of ``actors`` (ascending) looked at on a level; ``opened``: not by searching."""
+def parcels(rows: DayRows, actors: Codes, level: int, *, opened: bool = False, near: int | None = None) -> Counts:
+    """How many different parcels each of ``actors`` (ascending) looked at on a level.
+
+    ``opened``: not by searching; ``near``: only those whose column near has that value.
+    """
     table = rows.rows
     of = (table["settled"].to_numpy() == level) & (table["waybill"].to_numpy() != 0)
     if opened:
         of &= table["action"].to_numpy() != _SEARCH
+    if near is not None:
+        of &= table["near"].to_numpy() == near
     actor, waybill = table["actor"].to_numpy()[of], table["waybill"].to_numpy()[of]
     order = np.lexsort((waybill, actor))
     actor, waybill = actor[order], waybill[order]

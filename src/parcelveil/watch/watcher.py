@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from parcelveil.watch.baseline import Codes
-from parcelveil.watch.calibrate import ALL, Reference, classes_of
+from parcelveil.watch.calibrate import ALL, PEACE, Reference, classes_of, merged
 from parcelveil.watch.cases import Case, Docket
 from parcelveil.watch.coded import UNREGISTERED, Accounts
 from parcelveil.watch.conduct import Conduct
@@ -39,16 +39,18 @@ from parcelveil.watch.unexplained import SUMS, Unexplained
 
 #: How much of the budget of false cases each statistic may use, in proportion.
 WEIGHTS: dict[str, float] = {
-    "opened": 0.18,
+    "opened": 0.14,
+    "far": 0.22,
+    "distant": 0.12,
     "searched": 0.12,
     "unexplained": 0.10,
     "grouped": 0.08,
-    "volume": 0.03,
-    "subject": 0.08,
-    "pair": 0.04,
+    "volume": 0.01,
+    "subject": 0.07,
+    "pair": 0.02,
     "ticket": 0.04,
-    "hours": 0.03,
-    "spread": 0.03,
+    "hours": 0.01,
+    "spread": 0.02,
     "export": 0.03,
     "leaving": 0.03,
     "dormant": 0.01,
@@ -59,7 +61,7 @@ WEIGHTS: dict[str, float] = {
     **LIVE,
 }
 #: No threshold is lower than this, however quiet a carrier is.
-FLOORS: dict[str, float] = {**dict.fromkeys(SUMS, 4.0), "unexplained": 2.5, "volume": 0.5}
+FLOORS: dict[str, float] = {**dict.fromkeys(SUMS, 4.0), "unexplained": 2.5, "distant": 2.5, "volume": 0.5}
 _FLOOR = 3.0  # of all others: one in a thousand, were the model right
 #: When the others at an outlet exceed what was expected so many times, its scans are missing, and what counts looks without
 #: work says nothing there but through :mod:`~parcelveil.watch.baseline`, which allows for it.
@@ -67,7 +69,11 @@ TROUBLE = 2.5
 #: Days before thresholds are set; of sums over days, which have to swing in first.
 LEARNING, LEARNING_SUMS = 14, 28
 #: The detector that speaks where the statistic has another name.
-_SPOKEN = {"opened": "slow", "searched": "slow"}
+_SPOKEN = {"opened": "slow", "far": "slow", "distant": "unexplained", "searched": "slow"}
+#: The quantile of a class that says how calm a day is, and the accounts that this takes.
+_CALM, FEWEST_CALM = 0.98, 40
+#: Who surprises so much more than the limit is not called by chance.
+_CLOSE = 1.0
 _LEAST = -4.0  # the surprise of who does not surprise at all
 _NEVER_EXCUSED = ("export", "ticket")
 #: Days of evidence that are kept.
@@ -94,6 +100,8 @@ class Watcher:
         self._tallies = Tallies(offset_minutes=offset_minutes)
         self.evidence: deque[DayRows] = deque()  # of each day the volume, and the rows that are not explained directly
         self._usual = Usual()
+        self._marginal: deque[tuple[int, float]] = deque(maxlen=2 * PEACE)  # accounts called and promised, by day
+        self._calm: dict[int, deque[float]] = {}
         self._live: dict[int, Live] = {}
         self._roles = np.full(0, -1, np.int32)
         self._first: int | None = None
@@ -134,23 +142,23 @@ class Watcher:
         live = self._begun(rows.day)
         self._remember(rows)
         classes, actors = classes_of(self._roles), rows.volume["actor"].to_numpy()
-        day = _Day(rows.day, classes, actors, self.reference.limits(rows.day, classes))
-        signals: list[Signal] = []
+        day = _Day(rows.day, classes, actors)
         for scores in self.unexplained.score(rows):
-            signals += self._judged(scores, day)
+            self._surprised(day, scores)
             self.reference.put(scores.name, rows.day, scores.subject, scores.score)
         troubled = actors[self.unexplained.outlet_factor > TROUBLE]
         for given in (*self.conduct.score(rows), *self._tallies.score(rows, self.conduct.register)):
             excused = np.isin(given.subject, troubled) & (given.name not in _NEVER_EXCUSED)
             scores = given._replace(score=np.where(excused, 0.0, given.score))
-            signals += self._judged(scores, day)
+            self._surprised(day, scores)
             self.reference.put(scores.name, rows.day, actors, _everybody(scores, actors))
-        signals += self.conduct.proven
         for name, (keys, values) in live.end(actors).items():
             if name.startswith("actor."):
-                day.surprised(actors, self._surprise(name, rows.day - 1, classes, actors, values))
+                day.note(actors, self._surprise(name, rows.day - 1, classes, actors, values))
             self.reference.put(name, rows.day, keys.astype(np.int32), values)
-        self.reference.put(ALL, rows.day, actors, day.surprise)
+        shift = self._shift(day)
+        signals = [*self.conduct.proven, *self._judged(day, shift)]
+        self.reference.put(ALL, rows.day, actors, day.surprise - shift)
         self._usual.learn(live, rows.volume)
         self._live.pop(rows.day - 1, None)
         return signals
@@ -161,24 +169,59 @@ class Watcher:
         rarity = self.reference.rarity(name, day, classes, subjects, values)
         return np.where(rarity < 1, np.log10(WEIGHTS[name] / np.maximum(rarity, 1e-300)), -np.inf)
 
-    def _judged(self, scores: Scores, day: _Day) -> list[Signal]:
-        """The signals of those who surprise more than the limit, with the share of account-weeks that do so as p."""
-        if self._first is None or scores.day - self._first < LEARNING or not len(scores.subject):
-            return []
-        surprise = self._surprise(scores.name, scores.day, day.classes, scores.subject, scores.score)
+    def _surprised(self, day: _Day, scores: Scores) -> None:
+        """Note how much a statistic surprises of each account, as soon as enough is known of it."""
+        if self._first is None or day.number - self._first < LEARNING or not len(scores.subject):
+            return
+        surprise = self._surprise(scores.name, day.number, day.classes, scores.subject, scores.score)
         surprise[scores.score < FLOORS.get(scores.name, _FLOOR)] = -np.inf
-        day.surprised(scores.subject, surprise)
-        if scores.name in SUMS and scores.day - self._first < LEARNING_SUMS:
-            return []
-        limits = np.array([day.limits[one] for one in day.classes[scores.subject].tolist()])
-        made = []
-        for at in np.flatnonzero(surprise > limits).tolist():
-            signal = scores.signal(at)
-            if scores.name in SUMS:
-                self.unexplained.restart(scores.name, int(signal.subject))
-            rarity = WEIGHTS[scores.name] / 10 ** surprise[at]
-            made.append(signal._replace(name=_SPOKEN.get(scores.name, scores.name), p=float(rarity)))
+        day.note(scores.subject, surprise)
+        day.spoken.append((scores, surprise))
+
+    def _shift(self, day: _Day) -> Floats:
+        """By how much today surprises more than usual, all over a class: a promotion, temporary staff, a new system."""
+        shift = np.zeros(len(day.actors))
+        of_actor = merged(day.classes)[day.actors]
+        for one in np.unique(of_actor).tolist():
+            of = of_actor == one
+            today = float(np.quantile(day.surprise[of], _CALM)) if of.sum() >= FEWEST_CALM else _LEAST
+            usual = self._calm.setdefault(one, deque(maxlen=KEPT))
+            if len(usual) >= PEACE:
+                shift[of] = max(0.0, today - float(np.median(usual)))
+            usual.append(today)
+        return shift
+
+    def _judged(self, day: _Day, shift: Floats) -> list[Signal]:
+        """The signals of those who surprise more than the limit, with the share of account-weeks that do so as p."""
+        by_class = self.reference.limits(day.number, day.classes)
+        limits = np.array([by_class[one] for one in day.classes[day.actors].tolist()]) + shift + self._strictness()
+        learning = self._first is None or day.number - self._first < LEARNING_SUMS
+        made: list[Signal] = []
+        close: set[int] = set()
+        for scores, surprise in day.spoken:
+            place = np.searchsorted(day.actors, scores.subject)
+            there = np.flatnonzero(place < len(day.actors))
+            there = there[(day.actors[place[there]] == scores.subject[there]) & (scores.subject[there] >= 0)]
+            for at in there[surprise[there] > limits[place[there]]].tolist():
+                signal = scores.signal(at)
+                if scores.name in SUMS:
+                    self.unexplained.restart(scores.name, int(signal.subject))
+                    if learning:  # what has gathered until then is nobody's case
+                        continue
+                rarity = WEIGHTS[scores.name] / 10 ** surprise[at]
+                made.append(signal._replace(name=_SPOKEN.get(scores.name, scores.name), p=float(rarity)))
+                close.update([int(signal.subject)] if surprise[at] < limits[place[at]] + _CLOSE else [])
+        self._marginal.append((len(close), len(day.actors) * self.reference.rate))
         return made
+
+    def _strictness(self) -> float:
+        """What is added to the limits when accounts were called more often than promised, as the logarithm of the ratio.
+
+        Only those count who were just over the limit. Who harvests is mostly far beyond, and to find some must not make
+        blind for others.
+        """
+        called, promised = (sum(one[at] for one in self._marginal) for at in (0, 1))
+        return float(np.log10(max(1.0, (called + 1) / (promised + 1))))
 
     def _begun(self, day: int) -> Live:
         """The day as it runs. Its thresholds rest on what was settled when it began: all but the day before."""
@@ -193,7 +236,8 @@ class Watcher:
 
     def _live_limits(self, day: int) -> dict[str, Floats]:
         classes, made = classes_of(self._roles), {}
-        allowed = {one: 10.0**-limit for one, limit in self.reference.limits(day, classes).items()}
+        strict = self._strictness()
+        allowed = {one: 10.0 ** -(limit + strict) for one, limit in self.reference.limits(day, classes).items()}
         for name in LIVE:
             if not name.startswith("actor."):  # devices and networks are of one class, and judged as strictly as any
                 least = {0: WEIGHTS[name] * min(allowed.values(), default=0.0)}
@@ -219,13 +263,14 @@ class Watcher:
 
 
 class _Day:
-    """What is the same for all statistics of one settled day, and the highest surprise of each account."""
+    """One settled day while it is judged: the highest surprise of each account, and the statistics that may speak."""
 
-    def __init__(self, day: int, classes: Codes, actors: Codes, limits: dict[int, float]) -> None:
-        self.day, self.classes, self.actors, self.limits = day, classes, actors, limits
+    def __init__(self, number: int, classes: Codes, actors: Codes) -> None:
+        self.number, self.classes, self.actors = number, classes, actors
         self.surprise = np.full(len(actors), _LEAST)
+        self.spoken: list[tuple[Scores, Floats]] = []
 
-    def surprised(self, subjects: Codes, values: Floats) -> None:
+    def note(self, subjects: Codes, values: Floats) -> None:
         """``values`` of ``subjects``, both ascending."""
         at = np.searchsorted(self.actors, subjects)
         there = at < len(self.actors)

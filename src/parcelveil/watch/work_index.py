@@ -5,11 +5,15 @@
     index = WorkIndex(rule_table(read_rules(), coder.names["role"].code))
     index.add(columns_of_coded_work)                          # work of any age, in any order
     index.explain(columns_of_coded_accesses, known, levels)   # levels 0 -> 0, 1 or 2
+    index.in_region(columns_of_coded_accesses, known, regions)   # of unexplained ones: is there work in the same region?
     index.prune(floor)                                        # nothing earlier than this will be asked any more
 
 Only work whose step has a rule is kept, about 50 bytes an event, and no longer than its rule reaches: a parcel's arrival for
-a week, a partner's order for 45 days, and a quarter longer until it is swept out. The same rows give the same levels in whatever order and pieces they come. What is
-compiled is in :mod:`parcelveil.watch.index_pass`; a plain-Python reference of it stands beside the tests.
+a week (ten days with the rules of regions), a partner's order for 45 days, and a quarter longer until it is swept out. The
+same rows give the same levels in whatever order and pieces they come. What is compiled is in :mod:`parcelveil.watch.index_pass`; a plain-Python reference of it stands
+beside the tests.
+
+**Regions** are looked up when somebody asks, not when work is kept: an outlet's region may become known later.
 
 **Whoever has the route.** A parcel that is out for delivery without an account belongs to whoever had the route at that
 time: by its last assignment, not older than :data:`HELD`, unless the route was released or assigned anew since. Of events of
@@ -28,7 +32,7 @@ import pyarrow as pa
 from parcelveil.event import BizStep
 from parcelveil.watch import index_pass as passes
 from parcelveil.watch.coded import DAY
-from parcelveil.watch.explaining import BY_ACTOR, BY_OUTLET, BY_ROLE, BY_TICKET, STEP
+from parcelveil.watch.explaining import BY_ACTOR, BY_OUTLET, BY_REGION, BY_ROLE, BY_TICKET, STEP
 
 I64 = npt.NDArray[np.int64]
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -43,7 +47,8 @@ _STEPS = 256
 _EVER = np.iinfo(np.int64).min // 2
 
 # What the compiled functions have as numbers of their own.
-if (passes.BY_ACTOR, passes.BY_OUTLET, passes.BY_TICKET, passes.BY_ROLE) != (BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE):
+_COMPILED_WHOM = (passes.BY_ACTOR, passes.BY_OUTLET, passes.BY_TICKET, passes.BY_ROLE, passes.BY_REGION)
+if _COMPILED_WHOM != (BY_ACTOR, BY_OUTLET, BY_TICKET, BY_ROLE, BY_REGION):
     raise ImportError("index_pass and explaining number the rules differently")
 _COMPILED_STEPS = (BizStep.OUT_FOR_DELIVERY, BizStep.ROUTE_RELEASED, BizStep.ROUTE_ASSIGNED)
 if tuple(STEP[step] for step in _COMPILED_STEPS) != (passes.CARRIED, passes.RELEASED, passes.ASSIGNED):
@@ -115,16 +120,15 @@ class WorkIndex:
     @rules.setter
     def rules(self, rules: pa.Table) -> None:
         column = {name: np.asarray(rules[name], np.int64) for name in rules.schema.names}
-        order = np.argsort(column["step"], kind="stable")
-        names = ("whom", "onward", "level", "before_us", "after_us", "role")
+        of_region = column["whom"] == BY_REGION  # asked of few looks, so that the others do not pay for them
         self._table = rules
-        self._rules = np.column_stack([column[name][order] for name in names]).reshape(-1, len(names))
-        self._starts = np.searchsorted(column["step"][order], np.arange(_STEPS + 1)).astype(np.int64)
+        self._rules, self._starts = _by_step({name: part[~of_region] for name, part in column.items()})
+        self._near_rules, self._near_starts = _by_step({name: part[of_region] for name, part in column.items()})
         self._reach = np.zeros(_STEPS, np.int64)
         np.maximum.at(self._reach, column["step"], column["after_us"])
         self._lasting = np.full(_STEPS, int(self._reach[passes.CARRIED]) + HELD, np.int64)  # of routes
         by = np.where(column["onward"] > 0, 0, column["whom"])  # 0: the outlet that the parcel goes to
-        self._has = np.zeros((5, _STEPS), np.bool_)
+        self._has = np.zeros((6, _STEPS), np.bool_)
         self._has[by, column["step"]] = True
 
     @property
@@ -147,7 +151,7 @@ class WorkIndex:
         by_route = (step == passes.CARRIED) & (actor == -1) & (route >= 0)
         somebody = actor != -1
         plain = self._has[BY_ACTOR][step] & ((actor >= 0) | by_route)
-        plain |= self._has[BY_OUTLET][step] & (outlet >= 0)
+        plain |= (self._has[BY_OUTLET] | self._has[BY_REGION])[step] & (outlet >= 0)
         plain |= self._has[BY_TICKET][step] & (ticket >= 0) & somebody
         plain |= self._has[BY_ROLE][step] & somebody
         self._keep(works, np.flatnonzero(plain & lives), outlet, 0)
@@ -205,6 +209,35 @@ class WorkIndex:
             levels,
         )
 
+    def in_region(self, looks: Columns, known: I64, regions: npt.NDArray[np.int32]) -> npt.NDArray[np.int8]:
+        """Of each look, whether a rule of the region holds by work received up to ``known``: 1 or 0.
+
+        ``regions`` by the code of the outlet, -1 for what is not known. -1 where that of the look's outlet is not.
+        """
+        parcels, found = self._parcels, np.empty(len(known), np.int8)
+        passes.in_region(
+            parcels.heads,
+            parcels.blocks,
+            parcels.bits,
+            self._near_rules,
+            self._near_starts,
+            regions,
+            looks["waybill"],
+            looks["time"],
+            known,
+            looks["outlet"],
+            found,
+        )
+        return found
+
     def prune(self, floor: int) -> None:
         """Nothing before ``floor`` will be asked any more. What is too old goes little by little, as other work comes."""
         self._floor = max(floor, self._floor)
+
+
+def _by_step(column: Columns) -> tuple[I64, I64]:
+    """Rules as the compiled functions take them, sorted by step, and where each step's begin."""
+    order = np.argsort(column["step"], kind="stable")
+    names = ("whom", "onward", "level", "before_us", "after_us", "role")
+    rules = np.column_stack([column[name][order] for name in names]).reshape(-1, len(names))
+    return rules, np.searchsorted(column["step"][order], np.arange(_STEPS + 1)).astype(np.int64)

@@ -11,7 +11,6 @@ from parcelveil.event import BizStep
 from parcelveil.simulate.attack.plan import catalogue
 from parcelveil.simulate.attack.strategies import FROM_OUTSIDE
 from parcelveil.simulate.carrier.rows import EXPORT, LOGIN, NOTFOUND, OK, ROLES, SEARCH, STEP
-
 from simulate.attack.worlds import EVERYTHING, Ran, everything, run
 
 HOUR = 3_600_000_000
@@ -71,7 +70,7 @@ def test_everybody_at_his_desk_uses_his_own_device(ran: Ran, name: str) -> None:
         rows, benign = deed.acts.access, deed.day.access
         for who in np.unique(rows["actor"]).tolist():
             own = benign["device"][(benign["actor"] == who) & (benign["mark"] < 0)]
-            allowed = set(own.tolist()) | {int(ran.world.device[who])}
+            allowed = set(own.tolist()) | {int(ran.world.device[who]), int(ran.world.new_device[who])}
             assert set(rows["device"][rows["actor"] == who].tolist()) <= allowed
 
 
@@ -221,6 +220,17 @@ def test_exports_come_with_a_notice_and_in_parts_when_one_knows(ran: Ran) -> Non
     assert sizes[0].max() == 5000
 
 
+def test_who_gave_notice_is_not_an_attacker_for_that() -> None:
+    """In every role from which somebody exports before leaving, others leave too."""
+    ran = run('[[attacker]]\nstrategy="export_before_leaving"\nstart_day=3\nrole="clerk"\ncount=3', staff=2500, days=6)
+    attackers = np.concatenate([agent.accounts for agent in ran.crew.agents])
+    clerks = np.flatnonzero((ran.world.role == ROLES.index("clerk")) & (ran.world.leaves >= 0))
+    assert np.isin(attackers, clerks).all()
+    assert len(clerks) - len(attackers) > len(attackers) / 2
+    # Nothing in the moment itself tells: it is a local midnight for everybody.
+    assert ((ran.world.leaves[clerks] - ran.world.midnight(0)) % (24 * HOUR) == 0).all()
+
+
 def test_poison_grows_by_five_percent_a_week(ran: Ran) -> None:
     long = run(
         '[[attacker]]\nstrategy="poisoning"\nrate=60\nstart_day=21\ndays=7\ncount=12\nknowledge=1', staff=300, days=28
@@ -315,7 +325,9 @@ def test_nobody_elses_day_changes_when_attackers_are_there() -> None:
     assert attacked.looks.count > alone.looks.count
     for mine, theirs in zip(benign(attacked), benign(alone), strict=True):
         assert np.array_equal(mine, theirs)
-    works = [np.concatenate([day.work["waybill"][day.work["mark"] < 0] for day in one.days]) for one in (attacked, alone)]
+    works = [
+        np.concatenate([day.work["waybill"][day.work["mark"] < 0] for day in one.days]) for one in (attacked, alone)
+    ]
     assert np.array_equal(np.sort(works[0]), np.sort(works[1]))
 
 

@@ -138,7 +138,9 @@ class Agent:
             near = own[np.minimum(np.searchsorted(rows["time"][own], times), len(own) - 1)]
             device = rows["device"][near] if device is None else device
             network = rows["network"][near] if network is None else network
-        device = world.device[account] if device is None else device
+        if device is None:
+            broken = world.new_device_day[account] <= sight.day.number
+            device = world.new_device[account] if broken else world.device[account]
         network = world.mobile[account] if network is None else network
         devices = np.broadcast_to(np.asarray(device, np.int32), count)
         channel = columns.pop("channel", None)

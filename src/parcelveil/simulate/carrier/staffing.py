@@ -176,6 +176,15 @@ def _people(source: Draw, staff: int, days: int, outlets: _Outlets, drawn: dict[
     return _People(role, outlet, owner, first_day, last_day, temporary, a_station, successor)
 
 
+def _quit(source: Draw, people: _People, days: int, drawn: dict[str, float]) -> None:
+    """Others leave as couriers do, and nobody takes their place; the first of a role at an outlet stays."""
+    quits = unit(source, len(people.role)) < drawn["leavers"] * days / 30
+    quits &= np.isin(people.role, (rows.CLERK, rows.SORTER, rows.SERVICE, rows.ANALYST)) & (days > 3)
+    quits &= people.last_day == STAYS
+    quits[np.unique(people.outlet * len(rows.ROLES) + people.role, return_index=True)[1]] = False
+    people.last_day[quits] = source.below(days, int(quits.sum()))
+
+
 def _accounts(
     source: Draw, people: _People, outlets: _Outlets, drawn: dict[str, float], days: int, first: int, offset: int
 ) -> tuple[Accounts, Ints, int]:
@@ -240,6 +249,7 @@ def build(*, seed: int, staff: int, days: int, start: date, offset_minutes: int)
         seed, drawn, days=days, first=first, station_region=outlets.region[:stations], accounts=staff
     )
     people = _people(source, staff, days, outlets, drawn, calendar.peak)
+    _quit(Draw(seed, 15), people, days, drawn)
     account, skew, networks = _accounts(source, people, outlets, drawn, days, first, offset_minutes)
     couriers = int(people.a_station.sum())
     aoi_route, aoi_second, aoi_people, aoi_first, aoi_weight = areas(source, couriers, people.a_station, drawn)
