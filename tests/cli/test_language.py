@@ -53,6 +53,7 @@ SPOKEN = sorted(
                     "audit",
                     "audit_read",
                     "demo",
+                    "demo_watch",
                     "label",
                     "label_check",
                     "label_numbers",

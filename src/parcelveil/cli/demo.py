@@ -25,7 +25,7 @@ _SHOWN = ("to_name", "to_phone", "to_address", "goods_name")
 
 
 def demo(*, workspace: Path | None = None, count: int = 100_000) -> None:
-    """Seal a sample day, erase a parcel, print labels, look through the desk, catch a forger, scan what leaked. Takes some seconds.
+    """Seal a sample day, erase a parcel, print labels, look through the desk, catch a forger, scan what leaked, watch who harvests. Takes a minute.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def _demo(folder: Path, count: int) -> None:
     from parcelveil.cli.demo_desk import desk_demo
     from parcelveil.cli.demo_label import label_demo
     from parcelveil.cli.demo_scan import scan_demo
+    from parcelveil.cli.demo_watch import watch_demo
     from parcelveil.seal import kernel
     from parcelveil.seal.mask import mask_column
     from parcelveil.simulate.parcels import parcels
@@ -102,7 +103,8 @@ def _demo(folder: Path, count: int) -> None:
         print(f"6. the whole day opened: {opens:,} of {count:,} waybills ({count / took:,.0f} waybills/s)")
         tokens = label_demo(folder, sealed[0], day[0], 7)
         after = desk_demo(workspace, sealed[0], day[0], tokens, 9)
-        scan_demo(folder, after)
+        after = scan_demo(folder, after)
+        watch_demo(folder, after)
 
 
 def _open_keys(workspace: Workspace, batch: pa.RecordBatch) -> SealKeys:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _INNOCENT = "nobody's data"
 
 
-def scan_demo(folder: Path, first: int) -> None:
-    """Make the files, and scan them; steps from ``first``."""
+def scan_demo(folder: Path, first: int) -> int:
+    """Make the files, and scan them; steps from ``first``. Returns the number of the step that comes next."""
     from parcelveil.scan import warm
     from parcelveil.simulate.leak_files import leak_folder
 
@@ -45,6 +45,7 @@ def scan_demo(folder: Path, first: int) -> None:
     shown = sum(value.encode() in written for value in planted)
     print(f"   the findings: {survey.findings:,} lines that say what stands where, how sure that is and why; "
           f"of the {len(planted):,} values they hold {shown or 'none'}")  # fmt: skip
+    return first + 2
 
 
 def _scan(folder: Path) -> tuple[Survey, bytes, float]:

@@ -50,6 +50,8 @@ class From:
     "A network of a partner that may query as much as it likes, like 203.0.113.0/24 (may be repeated)."
     key_use: list[str] | None = None
     "Counters of the key service: hour, system, values, logged (may be repeated)."
+    audit: bool = False
+    "Also judge the looks that the workspace's own desk has logged; opening their salts is logged."
     rejects: Annotated[str | None, Parameter(name="--rejects")] = None
     "A file for the rows that are no event, with the reason."
     memory: str | None = None

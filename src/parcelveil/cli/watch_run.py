@@ -56,10 +56,12 @@ def run(
     wanted(access, given)
     if out.no_store and hook.webhook is not None:
         raise UsageError("a webhook needs the workspace, where its queue is", hint="leave out --no-store")
+    if out.no_store and given.audit:
+        raise UsageError("the audit log is the workspace's", hint="leave out --no-store")
     with keys(where, store=not out.no_store) as found:
         out.check(found.offset_minutes)
         outbox = hook.outbox(found.workspace) if found.workspace is not None else None
-        judging, read, newest = _judged(access, given, budget, found)
+        judging, read, newest = judged(access, given, budget, found)
         told = list(newest.values())
         if found.workspace is not None:
             from parcelveil.audit.entry import Watch
@@ -80,20 +82,21 @@ def run(
 
 def wanted(access: tuple[str, ...], given: From) -> None:
     """Raise UsageError when there is nothing to judge, or looks and no work to hold them against."""
-    if not access and not given.web_log and not given.key_use:
+    if not access and not given.web_log and not given.key_use and not given.audit:
         raise UsageError("which looks shall be judged?", hint="name files or folders of access events")
-    if access and not given.work:
+    if (access or given.audit) and not given.work:
         raise UsageError(
             "without work events every look is without a reason", hint="give --work: routes, scans, calls, tickets"
         )
 
 
-def _judged(
+def judged(
     access: tuple[str, ...], given: From, budget: float, found: Keys
 ) -> tuple[Judging, Summary, dict[str, Alert]]:
     """Judge; gives what judged, what was read, and the newest revision of each case."""
     from parcelveil.adapt.event_files import EventFiles
     from parcelveil.cli.streams import Rejects
+    from parcelveil.cli.watch_audit import own_looks
     from parcelveil.watch.judging import Inputs, Judging
 
     rejects = Rejects(given.rejects)
@@ -103,7 +106,7 @@ def _judged(
         reading, register = reading_of(given, found, rejects.add)
         inputs = Inputs(
             access, given.work or (), given.web_log or (), given.key_use or (), given.path_rules(),
-            given.known_network or (),
+            given.known_network or (), own_looks(found.workspace) if given.audit and found.workspace else (),
         )  # fmt: skip
         with closing(batch_of(given, reading.coder, found.offset_minutes)) as batch:
 

@@ -52,6 +52,7 @@ class Inputs(NamedTuple):
     key_use: Sequence[str] = ()
     paths: Sequence[PathRule] | None = None  # of web logs; None: those that come with the package
     known_networks: Sequence[str] = ()  # of partners that may query as much as they like
+    own: Iterable[pa.RecordBatch] = ()  # looks of schema ACCESS that are in no file, in about the order of time
 
 
 class Judging:
@@ -99,8 +100,9 @@ class Judging:
         """Every case as it is opened or changes. Raises InputError."""
         self._from_outside(inputs)
         self._work = bool(inputs.work)
-        if inputs.access:
-            for events in self._reading.events(inputs.access, inputs.work):
+        own = self._own(inputs.own)
+        if inputs.access or own:
+            for events in self._reading.events(inputs.access, inputs.work, needed=not own):
                 self.rows += events.accesses.num_rows + events.works.num_rows
                 self._see(events.accesses)
                 self._batch.add(events.accesses, events.works)
@@ -114,6 +116,17 @@ class Judging:
             yield from self._end()
         for one in sorted(self._outside):
             yield from self._told(self.watcher.docket.take(self._outside.pop(one)))
+
+    def _own(self, batches: Iterable[pa.RecordBatch]) -> bool:
+        """Take looks that are in no file. They promise nothing of what is still to come."""
+        found = False
+        for batch in batches:
+            for events in self._reading.own(batch):
+                found |= events.accesses.num_rows > 0
+                self.rows += events.accesses.num_rows
+                self._see(events.accesses)
+                self._batch.add(events.accesses)
+        return found
 
     # -- days ---------------------------------------------------------------------------------------------------------
 

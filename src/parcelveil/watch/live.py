@@ -15,7 +15,7 @@ depend on how the stream was cut.
 **An outage is not a raid.** When scans do not come in, all people of an outlet seem to look without a reason; on a promotion
 day the whole carrier does so thrice as often. The usual of ``bulk`` is therefore raised by what the *others* of the outlet, and of the
 carrier, have at that very moment beyond their usual whole day. A raid by one account does not raise it, for his own
-looks are left out.
+looks are left out. What the carrier had too much on the day before raises the limits of all counts: a peak lasts for days.
 
 Before anything is known of a carrier only :data:`HARD` limits count, which no work comes near.
 """
@@ -182,7 +182,9 @@ class Live:
         shelf: Shelf,
         decoys: set[int],
         offset_minutes: int = 480,
+        carried: float = 1.0,
     ) -> None:
+        self._carried = carried
         self.day, self._limits, self._fixed, self._shelf, self._decoys = day, limits, fixed, shelf, decoys
         none = np.zeros(0, np.int64)
         self._running = {kind: Running(day, none, key=kind, offset_minutes=offset_minutes) for kind in _KINDS}
@@ -246,7 +248,8 @@ class Live:
         limits = self._limits.get(name, np.zeros(0))
         if not len(limits):
             return np.full(len(keys), HARD[name])
-        usual = self.usual(name, keys) * surge
+        surge = np.maximum(surge, self._carried)
+        usual = self.usual(name, keys) * (surge if name == _BULK else self._carried)
         limit = _get(limits, keys, np.inf) if name.startswith("actor.") else np.full(len(keys), limits[0])
         unknown = np.maximum(HARD[name], 4 * usual)  # of a new account, or a class that is too small
         counts = _unscale(_scale(usual) + np.clip(limit, 0.0, _FARTHEST))
@@ -255,7 +258,12 @@ class Live:
             counts = np.minimum(counts, np.maximum(most, _ANYBODY))
         elif name in _NEVER_MORE:
             counts = np.minimum(counts, np.maximum(_NEVER_MORE[name], _TIMES * usual))
-        return np.where(np.isfinite(limit), np.maximum(counts, _COUNTS[name][2]), unknown)
+        return np.where(np.isfinite(limit), np.maximum(counts, _COUNTS[name][2] * self._carried), unknown)
+
+    def surge_before(self, moment: int) -> float:
+        """How much more than usual the whole carrier had by ``moment`` (of receipt) that no work explained."""
+        received = self._strangers()[2]
+        return max(1.0, int(np.count_nonzero(received < moment)) / (self._fixed.everywhere + 10 * _SLACK))
 
     # -- counts that need the rows themselves -------------------------------------------------------------------------
 

@@ -144,15 +144,22 @@ class Reading:
         self._summary.accounts = int(register.known.sum())
         return register
 
-    def events(self, access: Sequence[str], work: Sequence[str] = ()) -> Iterator[Events]:
-        """The coded events of files, folders and globs. Raises InputError; see the module."""
+    def own(self, batch: pa.RecordBatch) -> Iterator[Events]:
+        """The coded looks of a batch of ACCESS that is of no file."""
+        yield self._counted("", "access", self.coder.accesses(batch))
+
+    def events(self, access: Sequence[str], work: Sequence[str] = (), *, needed: bool = True) -> Iterator[Events]:
+        """The coded events of files, folders and globs; ``needed``: without a look they are an error.
+
+        Raises InputError; see the module.
+        """
         files = [*self._files(work, "work"), *self._files(access, "access")]
         any_access = False
         for _, kind, path in sorted(files, key=lambda file: (file[0], file[1] == "access")):
             for events in self._file(path, kind):
                 any_access |= events.accesses.num_rows > 0
                 yield events
-        if not any_access:
+        if needed and not any_access:
             raise InputError(
                 "there is no access event in {count} files",
                 hint="see docs/watch-inputs.md; the rejects say why rows were not taken",

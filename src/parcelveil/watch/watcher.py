@@ -28,7 +28,7 @@ import pyarrow as pa
 from parcelveil.watch.baseline import Codes
 from parcelveil.watch.calibrate import ALL, PEACE, Reference, classes_of, merged
 from parcelveil.watch.cases import Case, Docket
-from parcelveil.watch.coded import UNREGISTERED, Accounts
+from parcelveil.watch.coded import DAY, UNREGISTERED, Accounts
 from parcelveil.watch.conduct import Conduct
 from parcelveil.watch.daily import DayRows, day_of
 from parcelveil.watch.live import LIVE, Live, Shelf, Usual
@@ -46,7 +46,7 @@ WEIGHTS: dict[str, float] = {
     "unexplained": 0.10,
     "grouped": 0.08,
     "volume": 0.01,
-    "subject": 0.07,
+    "subject": 0.04,
     "pair": 0.02,
     "ticket": 0.04,
     "hours": 0.01,
@@ -75,6 +75,7 @@ _CALM, FEWEST_CALM = 0.98, 40
 #: Who surprises so much more than the limit is not called by chance.
 _CLOSE = 1.0
 _LEAST = -4.0  # the surprise of who does not surprise at all
+_EARLY = 10  # minutes
 _NEVER_EXCUSED = ("export", "ticket")
 #: Days of evidence that are kept.
 KEPT = 28
@@ -230,8 +231,13 @@ class Watcher:
             if self._first is None:
                 self._first = day
             limits = self._live_limits(day - 1) if day - self._first >= LEARNING else {}
-            shelf = Shelf(*self.conduct.known_devices())
-            live = self._live[day] = Live(day, limits, self._usual.fixed(), shelf, self.decoys, self.offset_minutes)
+            shelf, before = Shelf(*self.conduct.known_devices()), self._live.get(day - 1)
+            # Ten minutes before it began: by then all that a stream had seen of the day before is in.
+            began = day * DAY - (self.offset_minutes + _EARLY) * 60_000_000
+            carried = before.surge_before(began) if before is not None and limits else 1.0
+            live = self._live[day] = Live(
+                day, limits, self._usual.fixed(), shelf, self.decoys, self.offset_minutes, carried
+            )
         return live
 
     def _live_limits(self, day: int) -> dict[str, Floats]:
