@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from parcelveil.adapt.sql_duckdb import DuckdbSql
 from parcelveil.adapt.sql_sqlite import SqliteSql
-from parcelveil.watch.batch import Batch, outlet_regions, parameters, statement
+from parcelveil.watch.batch import Batch, parameters, region_table, statement
 from parcelveil.watch.coded import CODED_ACCESS, CODED_WORK, DAY, HOUR
 from parcelveil.watch.explaining import read_rules, rule_table
 from parcelveil.watch.streaming import Stream
@@ -99,7 +99,7 @@ def carrier(sql: DuckdbSql, looks: int) -> None:
         )
     sql.run("CREATE TABLE route AS SELECT * FROM work WHERE step IN (10, 11)")
     sql.load("rule", rule_table(read_rules(), lambda name: ROLES.get(name, -1)))
-    sql.load("outlet_region", outlet_regions(regions()))
+    sql.load("outlet_region", region_table(regions()))
 
 
 def regions() -> np.ndarray:

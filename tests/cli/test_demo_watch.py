@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from parcelveil.cli import demo_watch
-from parcelveil.cli.demo_watch import WIDTH, Harvest, _wrapped, told, watch_demo
-from parcelveil.cli.output import columns_of
+from parcelveil.cli.demo_watch import Harvest, _wrapped, told, watch_demo
+from parcelveil.cli.output import WIDTH, columns_of
 from parcelveil.watch.alerts import Alert, Reason
 
 HOUR = 3_600_000_000
@@ -56,7 +56,7 @@ def test_who_is_called_for_nothing_is_named_and_not_counted_as_left_in_peace() -
     said = text([case("100000001", after=4), case("100000009"), case("100000009", after=30, name="slow")])
     own, others = said.split("called as well, although they do not harvest:")
     assert "100000009" not in own and "NOT found" not in own
-    assert re.search(r"- 100000009 \(courier, 021007\), cases: 2 \(.+;\s.+\)", others)
+    assert re.search(r"- 100000009 \(courier, 021007\), cases: 2 \(.+;\s.+\)", others, re.DOTALL)
     assert "the other 228 of 230 accounts were left in peace" in others
 
 

@@ -90,12 +90,13 @@ def _day(text: str) -> date:
 def _write(made: Carrier, crew: Attackers, folder: Path, *, force: bool) -> dict[str, Any]:
     """All days and the truth about them; Ctrl-C ends it after a whole one. What was written, as numbers."""
     from parcelveil.simulate.attack.truth import write_truth
-    from parcelveil.simulate.carrier.files import write
+    from parcelveil.simulate.carrier.files import no_links, write
 
     done = {"days": 0, "looks": 0, "works": 0, "requests": 0}
     progress = Progress(say("days"), made.days, lambda: done["days"])
     began = time.process_time()
     # What an earlier run knew is not true any more; whether the folder may be used, write() says.
+    no_links(folder)
     old = list((folder / "truth").glob("*.parquet")) if force else []
     try:
         with _asked_to_stop() as asked:
@@ -135,9 +136,12 @@ def _drop(made: Carrier, folder: Path, number: int) -> None:
     """Remove what is there already of the day that was not finished."""
     from datetime import date, timedelta
 
+    from parcelveil.simulate.carrier.files import FOLDERS
+
     name = str(date(1970, 1, 1) + timedelta(days=made.world.first + number))
-    for file in folder.glob(f"*/{name}.*"):
-        file.unlink()
+    for kind in FOLDERS:
+        for file in (folder / kind).glob(f"{name}.*"):
+            file.unlink()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from parcelveil.cli.language import say
 from parcelveil.cli.terminal import Where, plain, summary
 from parcelveil.cli.watch_hook import Hook, delivered
-from parcelveil.cli.watch_options import From, Keys, checked_budget, keys, reading_of
+from parcelveil.cli.watch_options import From, Keys, checked_budget, keys, reading_of, regions_of
 from parcelveil.cli.watch_output import Appending, Out
 from parcelveil.cli.watch_show import table_of
 from parcelveil.errors import ParcelveilError, UsageError
@@ -106,7 +106,8 @@ def _followed(
     reading, register = reading_of(given, found, rejects.add, moving=True)
     rules = read_rules(given.rules)
     offset = found.offset_minutes
-    stream = Stream(lambda: rule_table(rules, reading.coder.names["role"].code), offset)
+    roles = reading.coder.names["role"]
+    stream = Stream(lambda: rule_table(rules, roles.code), offset, regions=regions_of(register))
     watcher = Watcher(register, false_cases=budget, offset_minutes=offset, decoys=reading.coder.decoys)
     evidence = Evidence(reading.coder, found.secret, register=register, offset_minutes=offset)
 

@@ -117,7 +117,15 @@ def reading_of(
     return reading, reading.accounts(given.accounts) if given.accounts else None
 
 
-def batch_of(given: From, coder: Coder, offset_minutes: int) -> Batch:
+def regions_of(register: Accounts | None) -> Callable[[], Any] | None:
+    """What gives the region of each outlet by its code; None where no register tells any: then nothing is near or far."""
+    from parcelveil.watch.coded import outlet_regions
+
+    regions = None if register is None else outlet_regions(register)
+    return None if regions is None or not (regions >= 0).any() else lambda: regions
+
+
+def batch_of(given: From, coder: Coder, offset_minutes: int, register: Accounts | None) -> Batch:
     """The database that explains. Raises InputError for rules that are none."""
     from parcelveil.adapt.sql_duckdb import DuckdbSql
     from parcelveil.watch.batch import Batch
@@ -125,7 +133,10 @@ def batch_of(given: From, coder: Coder, offset_minutes: int) -> Batch:
 
     rules = read_rules(given.rules)
     return Batch(
-        lambda: DuckdbSql(memory=given.memory), lambda: rule_table(rules, coder.names["role"].code), offset_minutes
+        lambda: DuckdbSql(memory=given.memory),
+        lambda: rule_table(rules, coder.names["role"].code),
+        offset_minutes,
+        regions=regions_of(register),
     )
 
 

@@ -108,7 +108,7 @@ def judged(
             access, given.work or (), given.web_log or (), given.key_use or (), given.path_rules(),
             given.known_network or (), own_looks(found.workspace) if given.audit and found.workspace else (),
         )  # fmt: skip
-        with closing(batch_of(given, reading.coder, found.offset_minutes)) as batch:
+        with closing(batch_of(given, reading.coder, found.offset_minutes, register)) as batch:
 
             def moved() -> None:
                 nonlocal rows

@@ -61,7 +61,7 @@ def tune(
         bar = Progress(say("judging"), None, lambda: rows)
         try:
             reading, register = reading_of(given, found, lambda _: None)
-            with closing(batch_of(given, reading.coder, found.offset_minutes)) as batch:
+            with closing(batch_of(given, reading.coder, found.offset_minutes, register)) as batch:
 
                 def moved() -> None:
                     nonlocal rows

@@ -68,7 +68,7 @@ def parameters(offset_minutes: int) -> dict[str, int]:
     return {"offset": offset_minutes * 60_000_000, "day": DAY, "grace": GRACE, "held": HELD}
 
 
-def outlet_regions(regions: npt.NDArray[np.int32]) -> pa.Table:
+def region_table(regions: npt.NDArray[np.int32]) -> pa.Table:
     """What near_region.sql joins with: ``outlet`` and ``region``, of ``regions`` by code of the outlet those that are known."""
     known = np.flatnonzero(regions >= 0).astype(np.int32)
     return pa.table({"outlet": pa.array(known), "region": pa.array(regions[known].astype(np.int32))})
@@ -179,7 +179,7 @@ class Batch:
         self._forget(days[0])
         looks = self._load_looks(days)
         self._sql.load("rule", rules)
-        self._sql.load("outlet_region", outlet_regions(self._regions() if self._regions else np.empty(0, np.int32)))
+        self._sql.load("outlet_region", region_table(self._regions() if self._regions else np.empty(0, np.int32)))
         for kind, view in (("work", "all_work"), ("route", "route")):
             self._sql.union(view, [_table(kind, day) for day in sorted(self._tables[kind])] or [f"{kind}_none"])
         if sum(self._tables["work"].values()) > _NARROWED * looks:

@@ -127,6 +127,24 @@ class Accounts(NamedTuple):
         return Accounts(*parts)
 
 
+def outlet_regions(register: Accounts) -> I32:
+    """The region of each outlet by its code: that which most of its accounts have; -1 where no account tells one.
+
+    Of regions that equally many have, the one with the lowest code.
+    """
+    told = (register.outlet >= 0) & (register.region >= 0)
+    outlets = int(register.outlet.max(initial=-1)) + 1
+    result = np.full(outlets, -1, np.int32)
+    if told.any():
+        regions = int(register.region.max()) + 1
+        pairs, counts = np.unique(
+            register.outlet[told].astype(np.int64) * regions + register.region[told], return_counts=True
+        )
+        order = np.lexsort((-pairs, counts))  # ascending: what is written last stays
+        result[pairs[order] // regions] = pairs[order] % regions
+    return result
+
+
 _UNKNOWN = (False, -1, -1, -1, -1, NEVER, NEVER, NEVER, -1, -1)
 _KINDS = (np.bool_, *[np.int32] * 4, *[np.int64] * 3, np.int16, np.int16)
 #: The register of who has none.

@@ -14,7 +14,9 @@
 --
 -- Most looks are somebody's own work, known at that time. The first statement takes those away with one join on parcel
 -- and account; it needs no grouping, because only looks without any match are left. Only these are compared with all work
--- at their parcels. What is known of a route may change, so work of its holder counts from `received` until before `ended`.
+-- at their parcels, of which the second join first drops what is of other accounts and outlets: that rids it of most pairs
+-- before the rules are looked at. What is known of a route may change, so work of its holder counts from `received` until
+-- before `ended`.
 DROP VIEW IF EXISTS open_row;
 DROP TABLE IF EXISTS open_look;
 CREATE TEMPORARY TABLE open_look AS
@@ -38,19 +40,22 @@ CREATE TEMPORARY TABLE look_level AS
 SELECT place, MAX(level) AS settled, MAX(provisional) AS provisional
   FROM (SELECT l.place AS place, r.level AS level,
                CASE WHEN w.received <= l.received THEN r.level ELSE 0 END AS provisional
-          FROM open_look l
-          JOIN work w ON w.waybill = l.waybill
-          JOIN rule r ON r.step = w.step AND r.whom <> 5
-         WHERE l.outcome = 0 AND l.waybill <> 0 AND r.level > 0
-           AND w.time - l.time <= r.before_us AND l.time - w.time <= r.after_us
-           AND w.received < l.time + $offset - (l.time + $offset) % $day - $offset + $day + $grace
-           AND CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END
-             = CASE r.whom WHEN 1 THEN w.actor
-                           WHEN 2 THEN CASE r.onward WHEN 1 THEN w.to_outlet ELSE w.outlet END
-                           WHEN 3 THEN w.ticket
-                           ELSE r.role END
-           AND CASE r.whom WHEN 1 THEN l.actor WHEN 2 THEN l.outlet WHEN 3 THEN l.ticket ELSE l.role END >= 0
-           AND (w.step <> 12 OR (w.actor <> -1 AND w.actor <> l.actor))
+          FROM (SELECT place, waybill, time, received, ticket, role,
+                       CASE WHEN actor >= 0 THEN actor END AS actor, CASE WHEN outlet >= 0 THEN outlet END AS outlet,
+                       time + $offset - (time + $offset) % $day - $offset + $day + $grace AS settles
+                  FROM open_look
+                 WHERE outcome = 0 AND waybill <> 0) l
+          JOIN work w
+            ON w.waybill = l.waybill
+           AND (w.actor = l.actor OR w.outlet = l.outlet OR w.to_outlet = l.outlet OR w.step = 12)
+          JOIN (SELECT * FROM rule WHERE whom <> 5 AND level > 0) r ON r.step = w.step
+         WHERE w.received < l.settles
+           AND l.time - w.time <= r.after_us AND w.time - l.time <= r.before_us
+           AND ((r.whom = 1 AND w.actor = l.actor)
+                OR (r.whom = 2 AND r.onward = 0 AND w.outlet = l.outlet)
+                OR (r.whom = 2 AND r.onward = 1 AND w.to_outlet = l.outlet)
+                OR (r.whom = 3 AND w.ticket = l.ticket AND l.ticket >= 0 AND w.actor <> -1 AND w.actor <> l.actor)
+                OR (r.whom = 4 AND r.role = l.role AND w.actor <> -1 AND w.actor <> l.actor))
          UNION ALL
         SELECT place, level, CASE WHEN received <= looked AND ended > looked THEN level ELSE 0 END
           FROM (SELECT l.place AS place, r.level AS level, l.received AS looked, h.received AS received, h.ended AS ended,

@@ -22,9 +22,7 @@ Before anything is known of a carrier only :data:`HARD` limits count, which no w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,42 +31,21 @@ import pyarrow as pa
 from parcelveil.event import SEEN_FIELDS
 from parcelveil.watch.baseline import Codes
 from parcelveil.watch.coded import ACTIONS, OUTCOMES
-from parcelveil.watch.known_pairs import pair_keys
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.running import Kind, Running
 from parcelveil.watch.signals import Signal
 from parcelveil.watch.streaming import NEW_ROWS
+from parcelveil.watch.usual import BULK, COUNTS, DEVICE, HARD, LIVE, Fixed, Shelf, counts_of, of_keys
 
 I64 = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
-#: Statistics as ``kind.count``: the detector that speaks, its share of the budget, the least count that it ever calls anybody for,
-#: and the limit before anything is known.
-_COUNTS: dict[str, tuple[str, float, float, float]] = {
-    "actor.unexplained": ("bulk", 0.07, 25, 400),
-    "actor.steps": ("enumeration", 0.05, 12, 60),
-    "actor.block": ("block", 0.04, 80, 200),
-    "actor.failed": ("failed", 0.03, 15, 200),
-    "actor.exported": ("export", 0.03, 10_000, 20_000),
-    "actor.device": ("device", 0.06, 45, 100),
-    "device.steps": ("enumeration", 0.015, 15, 60),
-    "device.block": ("block", 0.015, 40, 120),
-    "network.steps": ("enumeration", 0.015, 20, 200),
-    "network.block": ("block", 0.015, 40, 400),
-}
-LIVE: dict[str, float] = {name: share for name, (_, share, _, _) in _COUNTS.items()}
-HARD: dict[str, float] = {name: hard for name, (_, _, _, hard) in _COUNTS.items()}
 _KINDS: tuple[Kind, ...] = ("actor", "device", "network")
-_BULK, _DEVICE = "actor.unexplained", "actor.device"
-#: Days that the usual of a role or kind stands for, beside an account's own; and after how many its past counts half.
-_PRIOR, _HALF_LIFE = 5.0, 14
-_FADE = 0.5 ** (1 / _HALF_LIFE)
 _MORE, _ANYBODY = 1.6, 150.0  # times the usual looks of a day; and what is much for anybody
 #: Counts which no small class of accounts makes harmless, and how many times the usual is much for anybody.
 _NEVER_MORE, _TIMES = {"actor.steps": 200.0, "actor.failed": 80.0}, 5.0
 _NOBODY = 1.0  # on that scale, the most that counts are worth which are too few to call anybody
-#: Days after which a kind of export is a habit, and records from which on one is a list.
-_HABIT, _LIST = 3, 100.0
+#: Records from which on an export is a list.
+_LIST = 100.0
 _EXPORT, _OK = ACTIONS.index("export"), OUTCOMES.index("ok")
 _PERSONAL = SEEN_FIELDS["phone"] | SEEN_FIELDS["address"]
 _FARTHEST = 50.0  # a limit on the scale of counts that no count reaches
@@ -79,96 +56,6 @@ _SLACK = 3.0
 #: Of what happened on a device or network, who did so much of it is named beside it.
 _PART, _AT_LEAST = 0.15, 3
 _MOST_ROWS = 200
-
-
-class Shelf(NamedTuple):
-    """Whose devices are known when a day begins: keys of :func:`~parcelveil.watch.known_pairs.pair_keys`, ascending."""
-
-    accounts: I64
-    outlets: I64
-
-    def new(
-        self, actor: npt.NDArray[np.integer], device: npt.NDArray[np.integer], outlet: npt.NDArray[np.integer]
-    ) -> Flags:
-        """Which rows are on a device that is new to an account of which devices are known, and new to its outlet."""
-        known = np.isin(pair_keys(actor, device), self.accounts)
-        known |= (outlet >= 0) & np.isin(pair_keys(outlet, device), self.outlets)
-        return (device >= 0) & ~known & np.isin(actor, self.accounts >> 32)
-
-
-class Fixed(NamedTuple):
-    """What is usual, as it stands when a day begins."""
-
-    usual: Mapping[str, Floats]  # by statistic, one of each code
-    outlet: Floats  # unexplained parcels of a day, of each outlet's code
-    everywhere: float
-    looks: Floats  # of a day, of each account
-    exports: set[tuple[int, int]]  # roles and fields that exports have had
-    outlet_of: Codes  # of each account, on its last day
-
-
-class Usual:
-    """Counts of usual days. Values enter capped, and fade with a half-life of two weeks."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Floats] = {}
-        self._days: dict[str, Floats] = {}
-        self._outlet = np.zeros(0)
-        self._outlet_days = np.zeros(0)
-        self._everywhere = self._all_days = 0.0
-        self._outlet_of = np.full(0, -1, np.int32)
-        self._looks, self._look_days = np.zeros(0), np.zeros(0)
-        self._exports: Counter[tuple[int, int]] = Counter()
-
-    def fixed(self) -> Fixed:
-        """A picture of what is usual now."""
-        usual = {}
-        for name, sums in self._sums.items():
-            days = self._days[name]
-            mean = float(sums.sum() / max(days.sum(), 1.0))
-            usual[name] = (sums + _PRIOR * mean) / (days + _PRIOR)
-        outlet = (self._outlet + 1) / (self._outlet_days + 1)
-        everywhere = self._everywhere / max(self._all_days, 1e-9)
-        looks = self._looks / np.maximum(self._look_days, 1e-9)
-        exports = {kind for kind, days in self._exports.items() if days >= _HABIT}
-        return Fixed(usual, outlet, everywhere, looks, exports, self._outlet_of.copy())
-
-    def learn(self, live: Live, volume: pa.Table) -> None:
-        """Take in a settled day."""
-        self._exports.update(live.exports)
-        actors, outlets = volume["actor"].to_numpy(), volume["outlet"].to_numpy()
-        for name in LIVE:
-            keys, counts = live.counts(name)
-            if name.startswith("actor."):
-                keys, counts = actors, _at(keys, counts, actors)
-            self._learn(name, keys, counts, live.usual(name, keys))
-        self._outlet_of = _set(self._outlet_of, actors, outlets, -1)
-        self._looks, self._look_days = (_longer(array * _FADE, actors) for array in (self._looks, self._look_days))
-        looks = volume["looks"].to_numpy().astype(np.float64)
-        before = np.where(
-            self._look_days[actors] > 1, self._looks[actors] / np.maximum(self._look_days[actors], 1), looks
-        )
-        self._looks[actors] += np.minimum(looks, 2 * before + 20)
-        self._look_days[actors] += 1
-        strangers = _at(*live.counts(_BULK), actors)
-        there = outlets >= 0
-        totals = np.bincount(outlets[there], weights=strangers[there]) if there.any() else np.zeros(0)
-        size = max(len(totals), len(self._outlet))
-        totals, self._outlet, self._outlet_days = (
-            np.pad(array, (0, size - len(array))) for array in (totals, self._outlet, self._outlet_days)
-        )
-        known = (self._outlet + 1) / (self._outlet_days + 1)
-        self._outlet = self._outlet * _FADE + np.minimum(totals, 3 * known + 10)
-        self._outlet_days = self._outlet_days * _FADE + 1
-        self._everywhere = self._everywhere * _FADE + float(strangers.sum())
-        self._all_days = self._all_days * _FADE + 1
-
-    def _learn(self, name: str, keys: npt.NDArray[np.integer], counts: Floats, usual: Floats) -> None:
-        empty = np.zeros(0)
-        sums, days = (_longer(kept.get(name, empty) * _FADE, keys) for kept in (self._sums, self._days))
-        sums[keys] += np.minimum(counts, usual + 3 * np.sqrt(usual) + 3)
-        days[keys] += 1
-        self._sums[name], self._days[name] = sums, days
 
 
 class Live:
@@ -203,7 +90,7 @@ class Live:
             running.feed(rows)
             wanted = {}
             for name in LIVE:
-                if name.startswith(kind + ".") and name not in (_BULK, _DEVICE):
+                if name.startswith(kind + ".") and name not in (BULK, DEVICE):
                     wanted[name.removeprefix(kind + ".")] = lambda keys, name=name: self.count_limit(name, keys)
             crossed = running.crossings(wanted, fresh=True)
             for key, count, time, row, value in zip(
@@ -222,16 +109,16 @@ class Live:
             keys, counts = self.counts(name)
             usual = self.usual(name, actors if name.startswith("actor.") else keys)
             if name.startswith("actor."):
-                keys, counts = actors, _at(keys, counts, actors)
-            if name == _BULK:
+                keys, counts = actors, counts_of(keys, counts, actors)
+            if name == BULK:
                 usual = usual * self._surges(actors, counts)
-            few = counts < _COUNTS[name][2]  # for which nobody is ever called
+            few = counts < COUNTS[name][2]  # for which nobody is ever called
             made[name] = keys, np.minimum(_scale(counts) - _scale(usual), np.where(few, _NOBODY, np.inf))
         return made
 
     def counts(self, name: str) -> tuple[I64, Floats]:
         """Keys that have any of a count, ascending, and how many."""
-        if name == _DEVICE:
+        if name == DEVICE:
             keys, counts = np.unique(self._strangers(new_device=True)[0], return_counts=True)
             return keys, counts.astype(np.float64)
         kind, count = name.split(".")
@@ -241,7 +128,7 @@ class Live:
     def usual(self, name: str, keys: npt.NDArray[np.integer]) -> Floats:
         """What is usual of each key; of one that is new, what is usual of all."""
         known = self._fixed.usual.get(name, np.zeros(0))
-        return _get(known, keys, float(known.mean()) if len(known) else 0.0)
+        return of_keys(known, keys, float(known.mean()) if len(known) else 0.0)
 
     def count_limit(self, name: str, keys: npt.NDArray[np.integer], surge: Floats | float = 1.0) -> Floats:
         """The count above which a key is told of."""
@@ -249,16 +136,16 @@ class Live:
         if not len(limits):
             return np.full(len(keys), HARD[name])
         surge = np.maximum(surge, self._carried)
-        usual = self.usual(name, keys) * (surge if name == _BULK else self._carried)
-        limit = _get(limits, keys, np.inf) if name.startswith("actor.") else np.full(len(keys), limits[0])
+        usual = self.usual(name, keys) * (surge if name == BULK else self._carried)
+        limit = of_keys(limits, keys, np.inf) if name.startswith("actor.") else np.full(len(keys), limits[0])
         unknown = np.maximum(HARD[name], 4 * usual)  # of a new account, or a class that is too small
         counts = _unscale(_scale(usual) + np.clip(limit, 0.0, _FARTHEST))
-        if name == _BULK:  # nobody has more without work than he ever looks at, however late his scans come
-            most = _MORE * _get(self._fixed.looks, keys, 0.0) * surge
+        if name == BULK:  # nobody has more without work than he ever looks at, however late his scans come
+            most = _MORE * of_keys(self._fixed.looks, keys, 0.0) * surge
             counts = np.minimum(counts, np.maximum(most, _ANYBODY))
         elif name in _NEVER_MORE:
             counts = np.minimum(counts, np.maximum(_NEVER_MORE[name], _TIMES * usual))
-        return np.where(np.isfinite(limit), np.maximum(counts, _COUNTS[name][2] * self._carried), unknown)
+        return np.where(np.isfinite(limit), np.maximum(counts, COUNTS[name][2] * self._carried), unknown)
 
     def surge_before(self, moment: int) -> float:
         """How much more than usual the whole carrier had by ``moment`` (of receipt) that no work explained."""
@@ -272,52 +159,52 @@ class Live:
         key, row, time = self._strangers(new_device=True)
         signals: list[Signal] = []
         keys, counts = np.unique(key, return_counts=True)
-        for one in keys[counts > self.count_limit(_DEVICE, keys)].tolist():
+        for one in keys[counts > self.count_limit(DEVICE, keys)].tolist():
             mine = np.flatnonzero(key == one)
-            at = int(np.floor(self.count_limit(_DEVICE, np.array([one]))[0]))
-            signals += self._crossed(_DEVICE, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
+            at = int(np.floor(self.count_limit(DEVICE, np.array([one]))[0]))
+            signals += self._crossed(DEVICE, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
         return signals
 
     def _bulk(self) -> list[Signal]:
-        keys, counts = self.counts(_BULK)
-        candidates = keys[counts > self.count_limit(_BULK, keys)]
-        candidates = np.array([key for key in candidates.tolist() if (_BULK, key) not in self._said], np.int64)
+        keys, counts = self.counts(BULK)
+        candidates = keys[counts > self.count_limit(BULK, keys)]
+        candidates = np.array([key for key in candidates.tolist() if (BULK, key) not in self._said], np.int64)
         if not len(candidates):
             return []
         key, row, time = self._strangers()
-        outlet = _get(self._fixed.outlet_of, key, -1)
+        outlet = of_keys(self._fixed.outlet_of, key, -1)
         signals: list[Signal] = []
         for one in candidates.tolist():
             mine = np.flatnonzero(key == one)
             own = np.arange(1, len(mine) + 1)
-            home = int(_get(self._fixed.outlet_of, np.array([one]), -1)[0])
+            home = int(of_keys(self._fixed.outlet_of, np.array([one]), -1)[0])
             beside = np.flatnonzero(outlet == home) if home >= 0 else np.zeros(0, np.int64)
             others = np.searchsorted(beside, mine, side="right") - own if home >= 0 else np.zeros(len(mine))
             surge = self._surge(np.full(len(mine), one), home, others, mine + 1 - own)
-            over = own > self.count_limit(_BULK, np.full(len(mine), one), surge)
+            over = own > self.count_limit(BULK, np.full(len(mine), one), surge)
             if over.any():
                 at = int(np.argmax(over))
-                signals += self._crossed(_BULK, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
+                signals += self._crossed(BULK, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
         return signals
 
     def _surge(
         self, keys: I64, outlet: int, beside: npt.NDArray[np.generic], everywhere: npt.NDArray[np.generic]
     ) -> Floats:
         """How much more than in a usual whole day the others at the outlet, and of the carrier, have by now."""
-        own = self.usual(_BULK, keys)
-        total = float(_get(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
+        own = self.usual(BULK, keys)
+        total = float(of_keys(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
         at_home = beside / (np.maximum(total - own, 0.0) + _SLACK)
         overall = everywhere / (self._fixed.everywhere + 10 * _SLACK)
         return np.maximum(1.0, np.maximum(at_home, overall))
 
     def _surges(self, actors: Codes, counts: Floats) -> Floats:
         """The factor of each account at the end of the day."""
-        outlets = _get(self._fixed.outlet_of, actors, -1)
+        outlets = of_keys(self._fixed.outlet_of, actors, -1)
         there = outlets >= 0
         totals = np.bincount(outlets[there], weights=counts[there]) if there.any() else np.zeros(1)
         others = np.where(there, totals[np.maximum(outlets, 0)] - counts, 0.0)
-        own = self.usual(_BULK, actors)
-        usual = np.where(there, _get(self._fixed.outlet, np.maximum(outlets, 0), 0.0), 0.0)
+        own = self.usual(BULK, actors)
+        usual = np.where(there, of_keys(self._fixed.outlet, np.maximum(outlets, 0), 0.0), 0.0)
         at_home = others / (np.maximum(usual - own, 0.0) + _SLACK)
         overall = (counts.sum() - counts) / (self._fixed.everywhere + 10 * _SLACK)
         return np.maximum(1.0, np.maximum(at_home, overall))
@@ -406,7 +293,7 @@ class Live:
     def _signal(self, name: str, kind: str, subject: int, time: int, value: float, rows: I64, key: int) -> Signal:
         codes = np.array([key])
         expected, limit = float(self.usual(name, codes)[0]), float(self.count_limit(name, codes)[0])
-        detector = _COUNTS[name][0]
+        detector = COUNTS[name][0]
         return Signal(kind, subject, detector, time, self.day, value, expected, 1.0, limit, rows[-_MOST_ROWS:])
 
     def _table(self) -> pa.Table:
@@ -427,35 +314,4 @@ def _scale(counts: Floats) -> Floats:
 
 def _unscale(values: Floats) -> Floats:
     result: Floats = _SIZE * np.sinh(values / (2 * np.sqrt(_SIZE))) ** 2 - 0.375
-    return result
-
-
-def _get(values: npt.NDArray[np.generic], keys: npt.NDArray[np.integer], default: float) -> npt.NDArray:  # type: ignore[type-arg]
-    """``values[keys]``, and ``default`` for keys beyond them."""
-    result = np.full(len(keys), default, values.dtype)
-    inside = (keys >= 0) & (keys < len(values))
-    result[inside] = values[keys[inside]]
-    return result
-
-
-def _longer(values: Floats, keys: npt.NDArray[np.integer]) -> Floats:
-    size = int(keys.max(initial=-1)) + 1
-    return values if size <= len(values) else np.pad(values, (0, max(size, 2 * len(values)) - len(values)))
-
-
-def _set(values: Codes, keys: Codes, to: Codes, default: int) -> Codes:
-    size = int(keys.max(initial=-1)) + 1
-    if size > len(values):
-        values = np.pad(values, (0, max(size, 2 * len(values)) - len(values)), constant_values=default)
-    values[keys] = to
-    return values
-
-
-def _at(keys: npt.NDArray[np.integer], counts: Floats, wanted: npt.NDArray[np.integer]) -> Floats:
-    """The counts of ``wanted`` keys (both ascending), 0 for those that have none."""
-    result = np.zeros(len(wanted))
-    at = np.searchsorted(wanted, keys)
-    there = at < len(wanted)
-    there[there] = wanted[at[there]] == keys[there]
-    result[at[there]] = counts[there]
     return result

@@ -31,11 +31,12 @@ from parcelveil.watch.cases import Case, Docket
 from parcelveil.watch.coded import DAY, UNREGISTERED, Accounts
 from parcelveil.watch.conduct import Conduct
 from parcelveil.watch.daily import DayRows, day_of
-from parcelveil.watch.live import LIVE, Live, Shelf, Usual
+from parcelveil.watch.live import Live
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.signals import Scores, Signal
 from parcelveil.watch.tallies import Tallies
 from parcelveil.watch.unexplained import SUMS, Unexplained
+from parcelveil.watch.usual import LIVE, Shelf, Usual
 
 #: How much of the budget of false cases each statistic may use, in proportion.
 WEIGHTS: dict[str, float] = {

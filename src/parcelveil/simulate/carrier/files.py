@@ -59,6 +59,8 @@ _FEW = {
     "route_id",
 }
 KEY_USE = pa.schema([("hour", _TIME), ("system", pa.string()), ("values", pa.int64()), ("logged", pa.int64())])
+#: The folders in a carrier's: days, and what is true of them.
+FOLDERS = ("access", "work", "keyuse", "web", "truth")
 _LINES_A_TIME = 1 << 18
 _ROW_GROUP = 1 << 19
 
@@ -287,9 +289,21 @@ def write(carrier: Carrier, folder: Path, *, force: bool = False, each: Callable
     return done
 
 
+def no_links(folder: Path) -> None:
+    """Raise OutputError when a folder that is written to, or cleared, is a link: what it leads to is somebody else's."""
+    for name in FOLDERS:
+        if (folder / name).is_symlink():
+            raise OutputError(
+                "{folder} is a link, and is not followed", hint="remove the link, or name a new folder", folder=name
+            )
+
+
 def _prepare(folder: Path, force: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputError("{folder} is not empty", hint="name a new folder, or use --force", folder=folder.name)
+    no_links(folder)
+    for old in folder.glob("*.part"):
+        old.unlink()
     for name, pattern in (("access", "*.parquet"), ("work", "*.parquet"), ("keyuse", "*.parquet"), ("web", "*.log")):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for old in [*(folder / name).glob(pattern), *(folder / name).glob("*.part")]:
