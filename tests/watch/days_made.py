@@ -25,9 +25,18 @@ class Made:
         self.ids = 1
 
     def day(
-        self, day: int, more: dict[int, int] | None = None, *, volume: float = 60, lost: tuple[int, ...] = ()
+        self,
+        day: int,
+        more: dict[int, int] | None = None,
+        *,
+        volume: float = 60,
+        lost: tuple[int, ...] = (),
+        far: tuple[int, ...] = (),
     ) -> DayRows:
-        """A day; ``more``: looks without work that accounts have besides; ``lost``: outlets whose scans did not come."""
+        """A day; ``more``: looks without work that accounts have besides; ``lost``: outlets whose scans did not come.
+
+        Who is in ``far`` looks at parcels from far away; of the others' parcels without work one in 25 is.
+        """
         looks = self.rng.poisson(volume, len(self.actors))
         none = np.minimum(self.rng.poisson(self.rate * looks), looks)
         none = np.where(np.isin(self.outlets, lost), looks, none)
@@ -37,7 +46,7 @@ class Made:
         shelf = self.rng.binomial(looks - none, 0.06)
         actor = np.repeat(self.actors, none + shelf)
         level = np.concatenate([np.r_[np.zeros(n), np.ones(g)] for n, g in zip(none, shelf, strict=True)])
-        return DayRows(day, self._volume(day, looks, none, shelf), self.rows(day, actor, level.astype(np.int8)))
+        return DayRows(day, self._volume(day, looks, none, shelf), self.rows(day, actor, level.astype(np.int8), far))
 
     def _volume(self, day: int, looks: np.ndarray, none: np.ndarray, shelf: np.ndarray) -> pa.Table:
         zero = np.zeros_like(looks)
@@ -49,11 +58,13 @@ class Made:
         }  # fmt: skip
         return pa.table({field.name: pa.array(columns[field.name], field.type) for field in VOLUME}, schema=VOLUME)
 
-    def rows(self, day: int, actor: np.ndarray, level: np.ndarray) -> pa.Table:
+    def rows(self, day: int, actor: np.ndarray, level: np.ndarray, far: tuple[int, ...] = ()) -> pa.Table:
         """Rows of that day in the order of receipt, each of a parcel of its own."""
         count = len(actor)
         received = np.sort(self.rng.integers(8 * 3600, 19 * 3600, count)) * 1_000_000 + day * DAY - OFFSET
         order = self.rng.permutation(count)
+        near = np.where(self.rng.random(count) < 0.04, 0, 1)
+        near = np.where(np.isin(actor[order], far), 0, near)
         columns: dict[str, np.ndarray] = {field.name: np.zeros(count, np.int64) for field in OPEN_ROWS}
         columns |= {
             "id": np.arange(self.ids, self.ids + count), "time": received, "received": received,
@@ -62,7 +73,7 @@ class Made:
             "records": np.ones(count), "waybill": np.arange(self.parcels, self.parcels + count),
             "serial": self.rng.integers(0, 10**12, count), "ticket": np.full(count, -1),
             "provisional": level[order], "settled": level[order],
-            "near": np.full(count, -1),
+            "near": np.where(level[order] == 0, near, -1),
         }  # fmt: skip
         self.ids += count
         self.parcels += count

@@ -151,7 +151,8 @@ def others_median(values: Floats, groups: Codes) -> Floats:
     place = np.arange(len(group)) - start
 
     def without(at: npt.NDArray[np.int64]) -> Floats:  # the at-th of the others
-        return ordered[np.minimum(start + at + (at >= place), len(ordered) - 1)]
+        found: Floats = ordered[np.minimum(start + at + (at >= place), len(ordered) - 1)]
+        return found
 
     median = (without(np.maximum(others - 1, 0) // 2) + without(others // 2)) / 2 if len(group) else ordered
     result = np.ones(len(values))

@@ -105,6 +105,7 @@ class Live:
     def end(self, actors: Codes) -> dict[str, tuple[npt.NDArray[np.integer], Floats]]:
         """By statistic, keys and values on the scale of counts: of accounts all ``actors``, of others those seen."""
         made: dict[str, tuple[npt.NDArray[np.integer], Floats]] = {}
+        keys: npt.NDArray[np.integer]
         for name in LIVE:
             keys, counts = self.counts(name)
             usual = self.usual(name, actors if name.startswith("actor.") else keys)
@@ -188,14 +189,15 @@ class Live:
         return signals
 
     def _surge(
-        self, keys: I64, outlet: int, beside: npt.NDArray[np.generic], everywhere: npt.NDArray[np.generic]
+        self, keys: I64, outlet: int, beside: npt.NDArray[np.number], everywhere: npt.NDArray[np.number]
     ) -> Floats:
         """How much more than in a usual whole day the others at the outlet, and of the carrier, have by now."""
         own = self.usual(BULK, keys)
         total = float(of_keys(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
         at_home = beside / (np.maximum(total - own, 0.0) + _SLACK)
         overall = everywhere / (self._fixed.everywhere + 10 * _SLACK)
-        return np.maximum(1.0, np.maximum(at_home, overall))
+        surge: Floats = np.maximum(1.0, np.maximum(at_home, overall))
+        return surge
 
     def _surges(self, actors: Codes, counts: Floats) -> Floats:
         """The factor of each account at the end of the day."""
@@ -207,7 +209,8 @@ class Live:
         usual = np.where(there, of_keys(self._fixed.outlet, np.maximum(outlets, 0), 0.0), 0.0)
         at_home = others / (np.maximum(usual - own, 0.0) + _SLACK)
         overall = (counts.sum() - counts) / (self._fixed.everywhere + 10 * _SLACK)
-        return np.maximum(1.0, np.maximum(at_home, overall))
+        surges: Floats = np.maximum(1.0, np.maximum(at_home, overall))
+        return surges
 
     def _strangers(self, *, new_device: bool = False) -> tuple[I64, I64, I64]:
         """Account, id and receipt of each look at a parcel that the account had not seen today, at level 0."""

@@ -125,11 +125,11 @@ class Usual:
         self._look_days[actors] += 1
         strangers = counts_of(*live.counts(BULK), actors)
         there = outlets >= 0
-        totals = np.bincount(outlets[there], weights=strangers[there]) if there.any() else np.zeros(0)
+        totals: Floats = np.bincount(outlets[there], weights=strangers[there]).astype(np.float64)
         size = max(len(totals), len(self._outlet))
-        totals, self._outlet, self._outlet_days = (
-            np.pad(array, (0, size - len(array))) for array in (totals, self._outlet, self._outlet_days)
-        )
+        totals = np.pad(totals, (0, size - len(totals)))
+        self._outlet = np.pad(self._outlet, (0, size - len(self._outlet)))
+        self._outlet_days = np.pad(self._outlet_days, (0, size - len(self._outlet_days)))
         known = (self._outlet + 1) / (self._outlet_days + 1)
         self._outlet = self._outlet * _FADE + np.minimum(totals, 3 * known + 10)
         self._outlet_days = self._outlet_days * _FADE + 1
