@@ -23,6 +23,7 @@ def put(section: str, text: str) -> None:
 if __name__ == "__main__":
     section, text = sys.argv[1], sys.stdin.read()
     if section.startswith("bench"):
-        put(section, "".join(line + "\n" for line in text.splitlines() if line.startswith("|")))
+        tables = re.findall(r"(?:^\|.*\n?)+", text, flags=re.M)  # each stays a table of its own
+        put(section, "\n".join(table.rstrip("\n") + "\n" for table in tables))
     else:
         put(section, "```\n" + text.rstrip() + "\n```\n")

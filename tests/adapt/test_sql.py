@@ -41,7 +41,8 @@ def test_tables_come_in_and_answers_go_out(factory: Callable[[], Sql]) -> None:
         assert len(rows(sql, every)) == 3
         sql.union("every_look", ["look", "more"])
         sql.run(
-            "-- a comment; of one\nDROP TABLE IF EXISTS x; CREATE TABLE x AS SELECT COUNT(*) AS n FROM every_look;", who=2
+            "-- a comment; of one\nDROP TABLE IF EXISTS x; CREATE TABLE x AS SELECT COUNT(*) AS n FROM every_look;",
+            who=2,
         )
         assert rows(sql, "SELECT n FROM x") == [(4,)]
         assert rows(sql, "SELECT BIT_OR(waybill) AS b FROM look") == [(3,)]

@@ -29,7 +29,9 @@ from parcelveil.watch.coded import (
     HOUR,
     NEVER,
     OUTCOMES,
+    UNREGISTERED,
     Coder,
+    outlet_regions,
     pseudonym_text,
 )
 from parcelveil.watch.coded_pass import serials
@@ -316,3 +318,12 @@ def test_decoys_are_known_by_their_numbers_and_kept_by_their_pseudonyms() -> Non
     coder.accesses(batch)
     coder.accesses(encoded(batch))
     assert coder.decoys == {plain_pseudonym("YT2")}
+
+
+def test_the_region_of_an_outlet_is_that_of_most_of_its_accounts() -> None:
+    outlet, region = [0, 0, 0, 1, 1, 3, 3, -1], [2, 5, 5, 4, 1, -1, -1, 7]
+    register = UNREGISTERED.sized(8)._replace(outlet=np.array(outlet, np.int32), region=np.array(region, np.int32))
+    regions = outlet_regions(register)
+    assert regions.dtype == np.int32
+    assert regions.tolist() == [5, 1, -1, -1]
+    assert outlet_regions(UNREGISTERED).tolist() == []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -32,14 +35,25 @@ def columns(rows: pa.Table, **arrays: object) -> pa.Table:
     return rows
 
 
+@cache
+def taught(accounts: int, seed: int, days: int) -> tuple[Made, Watcher, list[Case]]:
+    """A carrier after plain days, to be copied."""
+    made, watcher = Made(accounts, seed=seed), Watcher(decoys={DECOY})
+    cases: list[Case] = []
+    for number in range(FIRST, FIRST + days):
+        rows = made.day(number)
+        watcher.see(rows.rows.select(CODED_ACCESS.names))
+        cases += watcher.day(rows)
+    return made, watcher, cases
+
+
 def watch(
     days: int, day: Day = lambda made, number: made.day(number), *, accounts: int = 240, seed: int = 1
 ) -> list[Case]:
     """All cases of a carrier of which ``TAUGHT`` plain days and then ``days`` others are watched."""
-    made, watcher = Made(accounts, seed=seed), Watcher(decoys={DECOY})
-    cases: list[Case] = []
-    for number in range(FIRST, BEGIN + days):
-        rows = made.day(number) if number < BEGIN else day(made, number)
+    made, watcher, cases = deepcopy(taught(accounts, seed, TAUGHT))
+    for number in range(BEGIN, BEGIN + days):
+        rows = day(made, number)
         watcher.see(rows.rows.select(CODED_ACCESS.names))
         cases += watcher.day(rows)
     cases += watcher.end()
@@ -150,17 +164,13 @@ def test_looks_of_nobody_are_never_a_case(clean: list[Case]) -> None:
 @given(cuts=st.lists(st.floats(0, 1), max_size=5))
 @settings(max_examples=8, deadline=None)
 def test_pieces_of_a_day_say_what_the_whole_day_says(cuts: list[float]) -> None:
-    def taught() -> tuple[Watcher, DayRows]:
-        made, watcher = Made(80, seed=4), Watcher(decoys={DECOY})
-        for number in range(FIRST, FIRST + 16):
-            list(watcher.day(made.day(number)))
-        return watcher, made.day(FIRST + 16, {5: 400, 6: 80}, far=(5,))
-
-    (whole, rows), (parts, _) = taught(), taught()
+    made, whole, _ = deepcopy(taught(80, 4, 16))
+    _, parts, _ = deepcopy(taught(80, 4, 16))
+    rows = made.day(FIRST + 16, {5: 400, 6: 80}, far=(5,))
     size = rows.rows.num_rows
     at = sorted({0, size, *(int(cut * size) for cut in cuts)})
     once = whole.look(rows.rows, rows.day)
-    pieces = [one for a, b in zip(at, at[1:], strict=False) for one in parts.look(rows.rows.slice(a, b - a), rows.day)]
+    pieces = [one for a, b in pairwise(at) for one in parts.look(rows.rows.slice(a, b - a), rows.day)]
 
     def told(signals: list[Signal]) -> list[tuple[object, ...]]:
         return sorted((*one[:-1], tuple(one.rows.tolist())) for one in signals)

@@ -35,7 +35,7 @@ class Case(NamedTuple):
     subject: int | str
     opened_at: int
     updated_at: int
-    signals: tuple[Signal, ...]  # in the order of time, the one that opened it first; of each detector the highest
+    signals: tuple[Signal, ...]  # in the order of time, the one that opened it first; of each detector the highest value, with its first time
     revision: int  # from 1; one more with every signal that changes it
     escalated: bool
 
@@ -67,8 +67,10 @@ class Docket:
         known = before.get(signal.name)
         if known is not None and signal.value <= known.value:
             return None
-        kept = tuple(signal if one is known else one for one in case.signals)
-        if known is None:
+        if known is not None:  # more of the same: what began it keeps its day
+            higher = signal._replace(time=known.time, day=known.day)
+            kept = tuple(higher if one is known else one for one in case.signals)
+        else:
             kept = (*case.signals, signal)
         escalated = case.escalated or len(kept) >= AGREEING
         return case._replace(updated_at=signal.time, signals=kept, revision=case.revision + 1, escalated=escalated)

@@ -39,7 +39,7 @@ from parcelveil.watch.weblog import PathRule
 DISORDER = 26 * HOUR
 _EPOCH = date(1970, 1, 1)
 #: The sums behind each detector that sums up, and days beyond which one of them is another story.
-SUMS_OF = {"slow": ("opened", "searched"), "grouped": ("grouped",)}
+SUMS_OF = {"slow": ("opened", "far", "searched"), "grouped": ("grouped",)}
 _WEEKS = 28
 
 

@@ -111,7 +111,7 @@ def _tail(sample: Floats, since: float, to: float, flattest: float) -> tuple[flo
     share = len(above) / len(sample)
     if share < since:
         if len(above) < FEWEST:
-            return float(above.max(initial=float(bottom))), 1 / len(sample), 2 * flattest
+            return float(above.max(initial=float(bottom))) + flattest, 1 / len(sample), 2 * flattest
         since, to = share / 2, max(share / 20, 4 / len(sample))
     else:
         to = max(to, 4 / len(sample))

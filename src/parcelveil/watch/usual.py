@@ -33,7 +33,7 @@ Flags = npt.NDArray[np.bool_]
 #: Statistics as ``kind.count``: the detector that speaks, its share of the budget, the least count that it ever calls anybody for,
 #: and the limit before anything is known.
 COUNTS: dict[str, tuple[str, float, float, float]] = {
-    "actor.unexplained": ("bulk", 0.07, 25, 400),
+    "actor.unexplained": ("bulk", 0.07, 25, 2_500),
     "actor.steps": ("enumeration", 0.05, 12, 60),
     "actor.block": ("block", 0.04, 120, 250),
     "actor.failed": ("failed", 0.03, 15, 200),

@@ -217,3 +217,15 @@ def test_names_do_not_repeat_and_say_nothing() -> None:
     subjects = names.subjects(codes)
     assert len(np.unique(subjects)) == len(codes) and subjects.min() > 0
     assert names.subjects(np.array([-1])).tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["access", "work", "truth"])
+def test_force_does_not_follow_a_linked_folder(tmp_path: Path, name: str) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "made"
+    for one in (elsewhere, folder):
+        one.mkdir()
+    (elsewhere / "mine.parquet").write_bytes(b"mine")
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="is a link"):
+        write(Carrier(seed=1, staff=60, days=1), folder, force=True)
+    assert [file.name for file in elsewhere.iterdir()] == ["mine.parquet"]
