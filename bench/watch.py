@@ -38,22 +38,32 @@ START = 20_700 * DAY - AHEAD
 #: Aims and floors of the ratios.
 WANTED = {"actor_day_vs_scan": (0.5, 0.8), "actor_hour_vs_scan": (0.07, 0.1), "explain_vs_scan": (0.03, 0.05)}
 
+#: Events a parcel has.
+EVENTS = 8
 WORKS = f"""
 CREATE TABLE work AS
 WITH parcel AS (
-  SELECT i, waybill, (hash(i + 1) % 2000)::INT AS a, (hash(i + 2) % 2000)::INT AS b, hash(i + 4) % 10 AS courier,
-         {START} + (hash(i + 3) % (84 * {HOUR}))::BIGINT AS posted
-    FROM (SELECT i, (hash(i) >> 1)::BIGINT + 1 AS waybill FROM range($parcels) r(i)))
-SELECT (i * 6 + k)::BIGINT AS id, posted + later AS time,
-       posted + later + 2000000 + CASE WHEN hash(i * 6 + k) % 30 = 0 THEN 3 * {HOUR} ELSE 0 END AS received,
-       (CASE WHEN k = 3 AND i % 20 = 0 THEN 12 ELSE step END)::TINYINT AS step, waybill,
-       CASE WHEN k < 2 THEN a ELSE b END AS outlet, CASE WHEN k = 1 THEN b ELSE -1 END AS to_outlet, -1::INT AS route,
-       (CASE WHEN k = 3 AND i % 20 = 0 THEN -2 WHEN k = 0 THEN a * 10 + courier WHEN k IN (4, 5) THEN b * 10 + courier
-             WHEN k = 2 THEN b * 10 + hash(i + 5) % 10 ELSE -1 END)::INT AS actor,
-       -1::INT AS device, CASE WHEN k = 3 AND i % 20 = 0 THEN i ELSE -1 END::INT AS ticket
-  FROM parcel, (VALUES (0, 2, 0), (1, 7, 2 * {HOUR}), (2, 3, 14 * {HOUR}), (3, 3, 16 * {HOUR}), (4, 5, 18 * {HOUR}),
-                       (5, 9, 21 * {HOUR})) v(k, step, later)
- ORDER BY time // {DAY}, waybill
+  SELECT i, waybill, (hash(i + 1) % 2000)::INT AS a, (hash(i + 2) % 2000)::INT AS b, (hash(i + 6) % 100)::INT AS hub,
+         (hash(i + 4) % 10)::INT AS courier, i % 20 = 0 AS asked, i % 3 = 0 AS partner, i % 2 = 0 AS routed,
+         i % 3 = 1 AS named, {START} + (hash(i + 3) % (84 * {HOUR}))::BIGINT AS posted
+    FROM (SELECT i, (hash(i) >> 1)::BIGINT + 1 AS waybill FROM range($parcels) r(i))),
+event AS (
+  SELECT (i * {EVENTS} + k)::BIGINT AS id, posted + later AS time,
+         posted + later + 2000000 + CASE WHEN hash(i * {EVENTS} + k) % 30 = 0 THEN 3 * {HOUR} ELSE 0 END AS received,
+         (CASE WHEN k = 7 AND asked THEN 12 WHEN k = 7 AND partner THEN 15 ELSE step END)::TINYINT AS step, waybill,
+         CASE WHEN k < 2 THEN a WHEN k < 4 THEN hub ELSE b END AS outlet,
+         CASE k WHEN 1 THEN hub WHEN 3 THEN b ELSE -1 END AS to_outlet,
+         CASE WHEN k = 5 AND routed THEN b * 10 + courier ELSE -1 END AS route,
+         CASE WHEN k = 7 AND asked THEN -2 WHEN k = 7 AND partner THEN 20000 + b % 50 WHEN k = 0 THEN a * 10 + courier
+              WHEN (k = 4 AND named) OR (k = 5 AND NOT routed) OR k > 5 THEN b * 10 + courier ELSE -1 END AS actor,
+         -1::INT AS device, CASE WHEN k = 7 AND asked THEN i ELSE -1 END::INT AS ticket
+    FROM parcel, (VALUES (0, 2, 0), (1, 7, 2 * {HOUR}), (2, 3, 5 * {HOUR}), (3, 7, 6 * {HOUR}), (4, 3, 15 * {HOUR}),
+                         (5, 5, 18 * {HOUR}), (6, 9, 21 * {HOUR}), (7, 6, 20 * {HOUR})) v(k, step, later)
+   UNION ALL
+  SELECT -1 - route - 20000 * night, {START} + night * {DAY}, {START} + night * {DAY} + 2000000, 11, 0, route // 10, -1,
+         route, route, -1, -1
+    FROM (SELECT route::INT AS route, night FROM range(20000) r(route), range(6) n(night)))
+SELECT * FROM event ORDER BY time // {DAY}, waybill
 """
 # One day's looks; LOOK makes them what Batch loads: by account and receipt, which costs it 0.2 microseconds a look.
 LOOKS = f"""
@@ -88,7 +98,7 @@ SCAN = f"SELECT {', '.join(f'bit_xor({name}) AS {name}' for name in COLUMNS)} FR
 
 def carrier(sql: DuckdbSql, looks: int) -> None:
     """Make the tables ``look``, ``work``, ``route``, ``rule``, ``outlet_region``."""
-    parcels = max(looks // 6, 100)
+    parcels = max(looks // EVENTS, 100)
     sql.run(WORKS, parcels=parcels)
     for number in range(5):
         sql.run(

@@ -35,7 +35,9 @@ class Case(NamedTuple):
     subject: int | str
     opened_at: int
     updated_at: int
-    signals: tuple[Signal, ...]  # in the order of time, the one that opened it first; of each detector the highest value, with its first time
+    signals: tuple[
+        Signal, ...
+    ]  # in the order of time, the one that opened it first; of each detector the highest value, with its first time
     revision: int  # from 1; one more with every signal that changes it
     escalated: bool
 
