@@ -5,8 +5,10 @@
     python bench/watch.py                 # 30 million looks and as many work events, 20,000 accounts, five days
     python bench/watch.py --scale 0.05    # small
 
-A carrier's five days are made inside DuckDB: parcels with six events each (posted, departed, arrived twice or a ticket, out
-for delivery, delivered); of 100 looks 90 are the courier's own, 5 a colleague's, 2 quote a ticket, 3 have no reason. The
+A carrier's five days are made inside DuckDB, in about the proportions of ``parcelveil simulate carrier``: parcels with eight
+events each (posted, departed and arrived twice, out for delivery, delivered, and an attempt, an order or a ticket), half of
+which name an account; of half of the parcels out for delivery only the route is known. Of 100 looks 90 are the courier's own,
+5 a colleague's, 2 quote a ticket, 3 have no reason. The
 statements measured are the files that :mod:`parcelveil.watch.batch` runs. The scan reads every column of every look (XOR of
 each column: the cheapest aggregate that no statistics answer). What is reported is millions of looks a CPU second, all
 threads counted, over that of the scan. At small scale the same rows go through SQLite as well, and must come out equal.
