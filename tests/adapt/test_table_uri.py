@@ -6,7 +6,7 @@ import doctest
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parcelveil.adapt import table_cells, table_uri, tables, tables_arrow
@@ -22,6 +22,7 @@ def test_examples(module: object) -> None:
 
 
 @given(st.text(st.characters(exclude_characters="\x00"), min_size=1, max_size=12))
+@example("\ud800")
 def test_no_password_is_shown_however_it_is_written(word: str) -> None:
     secret = f"pw<{word}>pw"
     for uri in (

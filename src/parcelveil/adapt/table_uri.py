@@ -80,7 +80,7 @@ def parse(uri: str, options: Collection[str], variable: str = "") -> ServerUri:
             )
         found[name] = value
     address = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(?::([0-9]{1,5}))?", where)
-    if address is None or any("\x00" in unquote(part) for part in (user, password, database, where, query)):
+    if address is None or not all(_text(unquote(part)) for part in (user, password, database, where, query)):
         raise UsageError("{uri} names no host and port", hint="scheme://user@host:port/database", uri=shown(uri))
     secret = Secret(unquote(password).encode()) if colon else None
     if PASSWORD_FILE in found:
@@ -130,3 +130,8 @@ def display(schema: str, table: str) -> str:
     """
     plain = not any(sign in schema + table for sign in '."')
     return f"{schema}.{table}" if plain else '"{}"."{}"'.format(schema.replace('"', '""'), table.replace('"', '""'))
+
+
+def _text(part: str) -> bool:
+    """Whether a part is text that a server can be sent: no NUL, and no half of a pair, which no encoding has."""
+    return "\x00" not in part and not any("\ud800" <= char <= "\udfff" for char in part)
