@@ -24,7 +24,7 @@ def test_before_anything_is_known_hard_limits_count() -> None:
 
 def test_the_case_is_told_with_the_first_parcel_over_the_limit_and_once() -> None:
     made, live = Made(40), day(Usual(), {})
-    rows = made.day(NUMBER, {4: 900}).rows
+    rows = made.day(NUMBER, {4: 3_000}).rows
     first, rest = rows.slice(0, rows.num_rows - 50), rows.slice(rows.num_rows - 50)
     (signal,) = (one for one in live.take(first) if one.name == "bulk")
     assert (signal.subject, signal.value) == (4, HARD["actor.unexplained"] + 1)

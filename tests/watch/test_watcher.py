@@ -147,7 +147,7 @@ def test_while_it_learns_only_hard_limits_speak() -> None:
     made, watcher = Made(120), Watcher()
     cases = []
     for number in range(FIRST, FIRST + LEARNING - 1):
-        cases += watcher.day(made.day(number, {3: 100, **({7: 900} if number == FIRST + 5 else {})}))
+        cases += watcher.day(made.day(number, {3: 100, **({7: 3_000} if number == FIRST + 5 else {})}))
     assert {(case.subject, case.signals[0].name) for case in cases} == {(7, "bulk")}
 
 
