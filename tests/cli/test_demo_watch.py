@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from parcelveil.cli import demo_watch
-from parcelveil.cli.demo_watch import Harvest, _wrapped, told, watch_demo
-from parcelveil.cli.output import WIDTH, columns_of
+from parcelveil.cli.demo_watch import Harvest, told, watch_demo
+from parcelveil.cli.output import WIDTH, columns_of, wrapped
 from parcelveil.watch.alerts import Alert, Reason
 
 HOUR = 3_600_000_000
@@ -88,7 +88,7 @@ def test_it_is_chinese_where_the_person_is(monkeypatch: pytest.MonkeyPatch) -> N
     "words", ["looks at parcels " * 20, "查看了找不到原因的包裹，" * 20, "在设备（H6788514973）上，" * 12]
 )
 def test_lines_fit_a_terminal_and_lose_nothing(words: str) -> None:
-    lines = _wrapped(words, "   > ", "     ").splitlines()
+    lines = wrapped(words, "   > ", "     ").splitlines()
     assert len(lines) > 1 and all(WIDTH - 20 < columns_of(line) <= WIDTH for line in lines[:-1])
     assert columns_of(lines[-1]) <= WIDTH
     assert not any(line.lstrip()[0] in "，。）" for line in lines)

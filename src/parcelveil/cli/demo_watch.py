@@ -11,7 +11,6 @@ before each was opened.
 
 from __future__ import annotations
 
-import re
 import secrets
 import tempfile
 import time
@@ -22,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parcelveil.cli.language import language, say
-from parcelveil.cli.output import WIDTH, columns_of
-from parcelveil.cli.terminal import Progress, plain
+from parcelveil.cli.output import wrapped
+from parcelveil.cli.terminal import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +39,6 @@ STAFF, DAYS, SEED = 200, 45, 0
 BUDGET = 10.0
 _OFFSET = 480
 _INDENT = "   "
-#: What a line may end after: a word, or a Chinese character; signs that close stay with what is before them.
-_PIECES = re.compile(r"\s+|（*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。；：、）]*")
 
 
 @dataclass(frozen=True)
@@ -211,9 +208,9 @@ def _case(alert: Alert, harvest: Harvest) -> Iterator[str]:
     head = say("case of {opened}, {severity}: {title}").format(
         opened=moment(alert.opened_at, _OFFSET), severity=say(alert.severity), title=words.title
     )
-    yield _wrapped(head, _INDENT + "> ", _INDENT + "  ")
+    yield wrapped(head, _INDENT + "> ", _INDENT + "  ")
     for reason in words.reasons:
-        yield _wrapped(reason, _INDENT + "  * ", _INDENT + "    ")
+        yield wrapped(reason, _INDENT + "  * ", _INDENT + "    ")
     lost = say("lost before the case: {lost} of its {records} records").format(
         lost=f"{harvest.before(alert.opened_at):,}", records=f"{harvest.records:,}"
     )
@@ -232,7 +229,7 @@ def _others(alerts: Sequence[Alert]) -> Iterator[str]:
         words = [words_of(alert, language(), _OFFSET) for alert in own]
         what = comma.join(dict.fromkeys(one.what for one in words))
         said = say("{subject}, cases: {count} ({what})").format(subject=words[0].subject, count=len(own), what=what)
-        yield _wrapped(said, _INDENT + "- ", _INDENT + "  ")
+        yield wrapped(said, _INDENT + "- ", _INDENT + "  ")
 
 
 def _counted(harvests: Sequence[Harvest], alerts: Sequence[Alert], judging: Judging, read: Summary) -> str:
@@ -255,15 +252,3 @@ def _counted(harvests: Sequence[Harvest], alerts: Sequence[Alert], judging: Judg
         promised=BUDGET * judging.accounts / 100_000 * judging.judged_days,
         early=early,
     )
-
-
-def _wrapped(text: str, first: str, rest: str) -> str:
-    """``text`` in lines that fit a terminal, where Chinese characters take two columns and have no blanks between."""
-    lines, line = [], first
-    for piece in _PIECES.findall(plain(text)):
-        if columns_of(line + piece.rstrip()) > WIDTH:
-            lines.append(line.rstrip())
-            line = rest + piece.lstrip()
-        else:
-            line += piece
-    return "\n".join([*lines, line.rstrip()])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,8 @@ from parcelveil.errors import OutputError
 
 #: Tables that would be wider than this many columns are shown as records, text is wrapped.
 WIDTH = 100
+#: What a line is not broken within: blanks, a word, a Chinese character; signs that end it stay with it.
+_PIECES = re.compile(r"\s+|（*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。；：、）]*")
 
 
 def listed(rows: Sequence[Mapping[str, Any]], empty: str, *, as_json: bool) -> None:
@@ -68,11 +70,20 @@ def terminal_width() -> int:
 
 
 def wrapped(text: str, first: str = "", rest: str = "") -> str:
-    """``text`` in lines of bounded width, the first of which begins with ``first`` and the others with ``rest``."""
-    lines = textwrap.wrap(
-        plain(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(lines)
+    """``text`` in lines of bounded width, the first of which begins with ``first`` and the others with ``rest``.
+
+    Lines break at blanks and between Chinese characters, which take two columns and have no blanks between. A word is
+    never broken, however long.
+    """
+    lines, line, empty = [], first, True
+    for piece in _PIECES.findall(plain(text)):
+        if not empty and columns_of(line + piece.rstrip()) > WIDTH:
+            lines.append(line.rstrip())
+            line, empty = rest, True
+        if empty:
+            piece = piece.lstrip()  # noqa: PLW2901
+        line, empty = line + piece, empty and not piece
+    return "\n".join(lines if empty else [*lines, line.rstrip()])
 
 
 @contextmanager

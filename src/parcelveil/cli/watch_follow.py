@@ -12,7 +12,7 @@ from parcelveil.cli.language import say
 from parcelveil.cli.terminal import Where, plain, summary
 from parcelveil.cli.watch_hook import Hook, delivered
 from parcelveil.cli.watch_options import From, Keys, checked_budget, keys, reading_of, regions_of
-from parcelveil.cli.watch_output import Appending, Out
+from parcelveil.cli.watch_output import Appending, Out, counted_lines
 from parcelveil.cli.watch_show import table_of
 from parcelveil.errors import ParcelveilError, UsageError
 
@@ -217,7 +217,5 @@ def _say(followed: Followed, teller: _Teller, out: Out, more: list[str]) -> None
         "future": say("{count} events of the future were left out"),
         "troubles": say("{count} pieces could not be read"),
     }
-    for name, template in counted.items():
-        if getattr(followed, name):
-            lines.append(template.format(count=f"{getattr(followed, name):,}"))
+    lines += counted_lines(followed, counted)
     summary({**msgspec.to_builtins(followed), "told": teller.told}, [*lines, *more], as_json=out.json)

@@ -127,3 +127,12 @@ def _appender(path: Path) -> BinaryIO:
     import os
 
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
+
+
+def counted_lines(counts: object, templates: dict[str, str]) -> list[str]:
+    """A line for each count that is not zero: ``templates`` by attribute of ``counts``, with the place ``{count}``."""
+    return [
+        template.format(count=f"{getattr(counts, name):,}")
+        for name, template in templates.items()
+        if getattr(counts, name)
+    ]

@@ -9,7 +9,7 @@ from parcelveil.cli.language import say
 from parcelveil.cli.terminal import Progress, Where, summary
 from parcelveil.cli.watch_hook import Hook, delivered
 from parcelveil.cli.watch_options import From, Keys, batch_of, checked_budget, keys, reading_of
-from parcelveil.cli.watch_output import Out
+from parcelveil.cli.watch_output import Out, counted_lines
 from parcelveil.cli.watch_show import table_of
 from parcelveil.errors import UsageError
 
@@ -207,9 +207,7 @@ def of_reading(read: Summary) -> list[str]:
         "odd_lines": say("{count} lines of web logs are no request"),
         "empty_files": say("{count} files are empty"),
     }
-    for name, template in counted.items():
-        if getattr(read, name):
-            lines.append(template.format(count=f"{getattr(read, name):,}"))
+    lines += counted_lines(read, counted)
     if read.rejected:
         why = ", ".join(f"{code} {count:,}" for code, count in list(read.rejected.items())[:_REASONS])
         lines.append(say("{count} rows are no event ({why})").format(count=f"{sum(read.rejected.values()):,}", why=why))

@@ -30,6 +30,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from parcelveil.watch.by_code import longer
 from parcelveil.watch.coded import DAY, GRACE, HOUR, NEVER, Accounts
 from parcelveil.watch.daily import DayRows
 from parcelveil.watch.habit import Habit
@@ -131,7 +132,4 @@ class Lifecycle:
         return value, np.maximum(usual, 0.01)
 
     def _grow(self, accounts: int) -> None:
-        if accounts > len(self._seen):
-            more = (0, max(accounts, 2 * len(self._seen)) - len(self._seen))
-            self._seen = np.pad(self._seen, more, constant_values=-1)
-            self._woke = np.pad(self._woke, more, constant_values=-1)
+        self._seen, self._woke = longer(self._seen, accounts, -1), longer(self._woke, accounts, -1)

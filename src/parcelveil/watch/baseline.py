@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from parcelveil.watch.by_code import longer
 from parcelveil.watch.quantiles import Floats, count_score
 
 Codes = npt.NDArray[np.int32]
@@ -97,10 +98,8 @@ class Baseline:
 
     def _learn(self, day: int, accounts: int) -> None:
         """Take in the days that are old enough, and let go of those that are too old."""
-        if accounts > len(self._count):
-            more = max(accounts, 2 * len(self._count)) - len(self._count)
-            self._count, self._expected = np.pad(self._count, (0, more)), np.pad(self._expected, (0, more))
-            self._worked = np.pad(self._worked, (0, more))
+        self._count, self._expected = longer(self._count, accounts), longer(self._expected, accounts)
+        self._worked = longer(self._worked, accounts)
         while self._days and self._days[0][0] <= day - LAG:
             self._taught.append(self._days.popleft())
             _, actors, count, expected = self._taught[-1]

@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from parcelveil.watch.calibrate import PEACE
+from parcelveil.watch.coded import DAY
 from parcelveil.watch.signals import Signal
 
-_DAY = 86_400_000_000
 #: Different detectors that make a case escalate.
 AGREEING = 3
 
@@ -35,9 +35,8 @@ class Case(NamedTuple):
     subject: int | str
     opened_at: int
     updated_at: int
-    signals: tuple[
-        Signal, ...
-    ]  # in the order of time, the one that opened it first; of each detector the highest value, with its first time
+    #: In the order of time, the one that opened it first; of each detector the highest value, with its first time.
+    signals: tuple[Signal, ...]
     revision: int  # from 1; one more with every signal that changes it
     escalated: bool
 
@@ -63,7 +62,7 @@ class Docket:
 
     def _take(self, signal: Signal) -> Case | None:
         case = self._cases.get((signal.subject_kind, signal.subject))
-        if case is None or signal.time > case.opened_at + PEACE * _DAY:
+        if case is None or signal.time > case.opened_at + PEACE * DAY:
             return Case(signal.subject_kind, signal.subject, signal.time, signal.time, (signal,), 1, False)
         before = {one.name: one for one in case.signals}
         known = before.get(signal.name)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy.typing as npt
 import pyarrow as pa
 
-from parcelveil.watch.coded import CODED_ACCESS
+from parcelveil.watch.coded import CODED_ACCESS, DAY, GRACE
 
 #: Rows that want a reason: every access of the day whose outcome is not ok, whose action is export, or whose provisional
 #: level is under 2. In the order of ``(received, id)``. A level is -1 where no level applies: the outcome is not ok, or
@@ -57,6 +57,11 @@ class DayRows(NamedTuple):
     rows: pa.Table
 
 
+def settles_at(day: int, offset_us: int) -> int:
+    """When a local day is settled: its end and :data:`~parcelveil.watch.coded.GRACE` more, microseconds since 1970 UTC."""
+    return (day + 1) * DAY - offset_us + GRACE
+
+
 def day_of(times: npt.NDArray, offset_minutes: int) -> npt.NDArray:  # type: ignore[type-arg]
     """The local day of each time (microseconds since 1970 UTC), as days since 1970-01-01 local."""
-    return (times + offset_minutes * 60_000_000) // 86_400_000_000
+    return (times + offset_minutes * 60_000_000) // DAY

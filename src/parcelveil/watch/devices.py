@@ -37,8 +37,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from parcelveil.watch.coded import DAY, GRACE, Accounts
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.coded import Accounts
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.habit import Habit
 from parcelveil.watch.known_pairs import KNOWN, KnownPairs, pair_keys
 from parcelveil.watch.signals import Scores, Signal, scores
@@ -166,7 +166,7 @@ class Devices:
         return scores(
             "actor", name, day, actors, *columns,
             row_subject=strange.actor[of], row_id=strange.id[of], row_time=strange.received[of],
-            time=(day + 1) * DAY - self._offset + GRACE,
+            time=settles_at(day, self._offset),
         )  # fmt: skip
 
     def _shared(

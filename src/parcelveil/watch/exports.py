@@ -26,8 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from parcelveil.watch.coded import ACTIONS, DAY, GRACE, OUTCOMES
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.by_code import longer
+from parcelveil.watch.coded import ACTIONS, OUTCOMES
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.habit import Habit
 from parcelveil.watch.signals import Scores, scores
 
@@ -91,7 +92,7 @@ class Exports:
             np.r_[np.expm1(usual), np.zeros(len(quiet))],
             np.r_[score, [high for _, _, high in quiet]],
             row_subject=actor, row_id=table["id"].to_numpy(), row_time=table["received"].to_numpy(),
-            time=(day + 1) * DAY - self._offset + GRACE,
+            time=settles_at(day, self._offset),
         )  # fmt: skip
 
     def _sizes(self, roles: npt.NDArray[np.int32], actors: npt.NDArray[np.int32], total: Float) -> tuple[Float, Float]:
@@ -158,9 +159,7 @@ class Exports:
 
     def _grow(self, day: int, accounts: int) -> None:
         """Room for ``accounts``, and a day's fading of what is known."""
-        if accounts > len(self._days):
-            more = (0, max(accounts, 2 * len(self._days)) - len(self._days))
-            self._days, self._active, self._sum = (np.pad(kept, more) for kept in (self._days, self._active, self._sum))
+        self._days, self._active, self._sum = (longer(kept, accounts) for kept in (self._days, self._active, self._sum))
         fade = _FADE ** max(0, day - self._last) if self._last else 1.0
         self._last = day
         self._days, self._active, self._sum = self._days * fade, self._active * fade, self._sum * fade

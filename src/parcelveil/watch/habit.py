@@ -22,6 +22,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from parcelveil.watch.by_code import longer
 from parcelveil.watch.tails import nominal
 
 Float = npt.NDArray[np.float64]
@@ -81,9 +82,7 @@ class Habit:
         return np.maximum(own, self._floor), size
 
     def _learn(self, day: int, subjects: int) -> None:
-        if subjects > len(self._sum):
-            more = max(subjects, 2 * len(self._sum)) - len(self._sum)
-            self._sum, self._days = np.pad(self._sum, (0, more)), np.pad(self._days, (0, more))
+        self._sum, self._days = longer(self._sum, subjects), longer(self._days, subjects)
         if self._faded is not None and day > self._faded:
             fade = _FADE ** (day - self._faded)
             self._sum *= fade

@@ -32,14 +32,18 @@ from parcelveil.watch.outside import Outside
 from parcelveil.watch.reading import Events, Opener, Reading
 from parcelveil.watch.reconciling import Reconciling
 from parcelveil.watch.signals import Signal
-from parcelveil.watch.watcher import LEARNING, Watcher
+from parcelveil.watch.unexplained import SUMS
+from parcelveil.watch.watcher import LEARNING, SPOKEN, Watcher
 from parcelveil.watch.weblog import PathRule
 
 #: By how much the rows of one file may be out of order: files of a day often come sorted by something else.
 DISORDER = 26 * HOUR
 _EPOCH = date(1970, 1, 1)
 #: The sums behind each detector that sums up, and days beyond which one of them is another story.
-SUMS_OF = {"slow": ("opened", "far", "searched"), "grouped": ("grouped",)}
+SUMS_OF = {
+    detector: tuple(one for one in SUMS if SPOKEN.get(one, one) == detector)
+    for detector in {SPOKEN.get(one, one) for one in SUMS}
+}
 _WEEKS = 28
 
 

@@ -30,12 +30,13 @@ import pyarrow as pa
 
 from parcelveil.event import SEEN_FIELDS
 from parcelveil.watch.baseline import Codes
+from parcelveil.watch.by_code import firsts, spread
 from parcelveil.watch.coded import ACTIONS, OUTCOMES
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.running import Kind, Running
 from parcelveil.watch.signals import Signal
 from parcelveil.watch.streaming import NEW_ROWS
-from parcelveil.watch.usual import BULK, COUNTS, DEVICE, HARD, LIVE, Fixed, Shelf, counts_of, of_keys
+from parcelveil.watch.usual import BULK, COUNTS, DEVICE, HARD, LIVE, Fixed, Shelf, of_keys
 
 I64 = npt.NDArray[np.int64]
 
@@ -110,7 +111,7 @@ class Live:
             keys, counts = self.counts(name)
             usual = self.usual(name, actors if name.startswith("actor.") else keys)
             if name.startswith("actor."):
-                keys, counts = actors, counts_of(keys, counts, actors)
+                keys, counts = actors, spread(keys, counts, actors)
             if name == BULK:
                 usual = usual * self._surges(actors, counts)
             few = counts < COUNTS[name][2]  # for which nobody is ever called
@@ -157,10 +158,13 @@ class Live:
 
     def _new_devices(self) -> list[Signal]:
         """Parcels that no work explains on a device that is new to account and outlet."""
+        keys, counts = self.counts(BULK)  # which no account's count on new devices exceeds
+        if not (counts > self.count_limit(DEVICE, keys)).any():
+            return []
         key, row, time = self._strangers(new_device=True)
         signals: list[Signal] = []
-        keys, counts = np.unique(key, return_counts=True)
-        for one in keys[counts > self.count_limit(DEVICE, keys)].tolist():
+        keys, times = np.unique(key, return_counts=True)
+        for one in keys[times > self.count_limit(DEVICE, keys)].tolist():
             mine = np.flatnonzero(key == one)
             at = int(np.floor(self.count_limit(DEVICE, np.array([one]))[0]))
             signals += self._crossed(DEVICE, one, int(time[mine[at]]), int(row[mine[at]]), at + 1)
@@ -192,12 +196,8 @@ class Live:
         self, keys: I64, outlet: int, beside: npt.NDArray[np.number], everywhere: npt.NDArray[np.number]
     ) -> Floats:
         """How much more than in a usual whole day the others at the outlet, and of the carrier, have by now."""
-        own = self.usual(BULK, keys)
         total = float(of_keys(self._fixed.outlet, np.array([outlet]), 0.0)[0]) if outlet >= 0 else 0.0
-        at_home = beside / (np.maximum(total - own, 0.0) + _SLACK)
-        overall = everywhere / (self._fixed.everywhere + 10 * _SLACK)
-        surge: Floats = np.maximum(1.0, np.maximum(at_home, overall))
-        return surge
+        return self._factor(self.usual(BULK, keys), total, beside, everywhere)
 
     def _surges(self, actors: Codes, counts: Floats) -> Floats:
         """The factor of each account at the end of the day."""
@@ -205,12 +205,17 @@ class Live:
         there = outlets >= 0
         totals = np.bincount(outlets[there], weights=counts[there]) if there.any() else np.zeros(1)
         others = np.where(there, totals[np.maximum(outlets, 0)] - counts, 0.0)
-        own = self.usual(BULK, actors)
         usual = np.where(there, of_keys(self._fixed.outlet, np.maximum(outlets, 0), 0.0), 0.0)
-        at_home = others / (np.maximum(usual - own, 0.0) + _SLACK)
-        overall = (counts.sum() - counts) / (self._fixed.everywhere + 10 * _SLACK)
-        surges: Floats = np.maximum(1.0, np.maximum(at_home, overall))
-        return surges
+        return self._factor(self.usual(BULK, actors), usual, others, counts.sum() - counts)
+
+    def _factor(
+        self, own: Floats, outlet: Floats | float, beside: npt.NDArray[np.number], everywhere: npt.NDArray[np.number]
+    ) -> Floats:
+        """How far what the others have, ``beside`` and ``everywhere``, is above what is usual of the ``outlet`` and the carrier."""
+        at_home = beside / (np.maximum(outlet - own, 0.0) + _SLACK)
+        overall = everywhere / (self._fixed.everywhere + 10 * _SLACK)
+        factor: Floats = np.maximum(1.0, np.maximum(at_home, overall))
+        return factor
 
     def _strangers(self, *, new_device: bool = False) -> tuple[I64, I64, I64]:
         """Account, id and receipt of each look at a parcel that the account had not seen today, at level 0."""
@@ -221,10 +226,8 @@ class Live:
             wanted &= self._shelf.new(*(table[name].to_numpy() for name in ("actor", "device", "outlet")))
         at = np.flatnonzero(wanted)
         actor, waybill = table["actor"].to_numpy()[at].astype(np.int64), waybill[at]
-        order = np.lexsort((waybill, actor))
-        first = np.ones(len(at), np.bool_)
-        first[1:] = (actor[order][1:] != actor[order][:-1]) | (waybill[order][1:] != waybill[order][:-1])
-        at, actor = at[np.sort(order[first])], actor[np.sort(order[first])]  # lexsort is stable: the first stays first
+        rows = firsts(actor, waybill)
+        at, actor = at[rows], actor[rows]
         return actor, table["id"].to_numpy()[at], table["received"].to_numpy()[at]
 
     # -- signals ------------------------------------------------------------------------------------------------------

@@ -36,8 +36,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.watch.coded import DAY, GRACE
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.signals import Scores, scores
 from parcelveil.watch.tails import nominal
 
@@ -119,7 +118,7 @@ class Pairs:
         return scores(
             "actor", "pair", rows.day, actors, value, expected, score,
             row_subject=table["actor"].to_numpy()[of], row_id=table["id"].to_numpy()[of],
-            row_time=table["received"].to_numpy()[of], time=(rows.day + 1) * DAY - self._offset + GRACE,
+            row_time=table["received"].to_numpy()[of], time=settles_at(rows.day, self._offset),
         )  # fmt: skip
 
 

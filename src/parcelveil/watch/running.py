@@ -34,6 +34,7 @@ import pyarrow as pa
 
 from parcelveil.errors import InputError
 from parcelveil.watch import running_pass as passes
+from parcelveil.watch.by_code import longer
 from parcelveil.watch.coded import ACTIONS, OUTCOMES
 from parcelveil.watch.daily import day_of
 
@@ -160,7 +161,7 @@ class Running:
         self._rise("steps", np.flatnonzero(steps), steps, place, column)
         at = first("block", parcel & walking)
         in_block = self._blocks.of(key[at], column["serial"][at] // BLOCK)
-        self._block_sums = _longer(self._block_sums, self._blocks.count)
+        self._block_sums = longer(self._block_sums, self._blocks.count)
         filled = passes.summed(in_block, one[at], self._block_sums)
         highest = np.zeros(len(key), np.int64)
         highest[at] = passes.risen(place[at], filled, self._logs["block"].sums.copy())
@@ -224,15 +225,11 @@ class Running:
     def _grow(self) -> None:
         """Room for every key."""
         size = self._keys.count
-        self._key_of, self._held = _longer(self._key_of, size), _longer(self._held, size)
+        self._key_of, self._held = longer(self._key_of, size), longer(self._held, size)
         if size > len(self._rings):
             self._rings = np.pad(self._rings, ((0, len(self._held) - len(self._rings)), (0, 0)))
         for log in self._logs.values():
-            log.sums = _longer(log.sums, size)
-
-
-def _longer(array: I64, size: int) -> I64:
-    return array if size <= len(array) else np.pad(array, (0, max(size, 2 * len(array)) - len(array)))
+            log.sums = longer(log.sums, size)
 
 
 def _limits(limits: Limits, key: I64) -> npt.NDArray[np.floating[Any]]:

@@ -34,6 +34,7 @@ import pyarrow as pa
 
 from parcelveil.errors import InputError, UsageError
 from parcelveil.watch import streaming_pass as passes
+from parcelveil.watch.by_code import longer
 from parcelveil.watch.coded import ACTIONS, AHEAD, CODED_ACCESS, CODED_WORK, DAY, GRACE, HOUR, OUTCOMES
 from parcelveil.watch.daily import OPEN_ROWS, VOLUME, DayRows, day_of
 from parcelveil.watch.explaining import BY_REGION
@@ -73,8 +74,7 @@ class _Day:
         self.open: list[Columns] = []
 
     def grow(self, accounts: int) -> None:
-        if accounts > len(self.sums):
-            self.sums = np.pad(self.sums, ((0, max(accounts, 2 * len(self.sums)) - len(self.sums)), (0, 0)))
+        self.sums = longer(self.sums, accounts)
 
 
 class _Seen:

@@ -28,8 +28,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.watch.coded import DAY, GRACE
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.by_code import places
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.signals import Scores, scores
 from parcelveil.watch.tails import nominal
 
@@ -77,7 +77,7 @@ class Subjects:
         return scores(
             "actor", "subject", day, actors, *best,
             row_subject=table["actor"].to_numpy()[evidence], row_id=table["id"].to_numpy()[evidence],
-            row_time=table["received"].to_numpy()[evidence], time=(day + 1) * DAY - self._offset + GRACE,
+            row_time=table["received"].to_numpy()[evidence], time=settles_at(day, self._offset),
         )  # fmt: skip
 
 
@@ -114,9 +114,7 @@ class _Repetitions:
     def score(self, actors: Codes, roles: Codes) -> tuple[Float, Float, Float]:
         """Value, expected and score of each of ``actors`` (ascending); then learn the roles' rates."""
         others = self._others()
-        at = np.searchsorted(actors, self._actor)
-        there = at < len(actors)
-        there[there] = actors[at[there]] == self._actor[there]
+        at, there = places(self._actor, actors)
 
         def summed(mask: np.uint32) -> tuple[Float, Float]:
             times = np.bitwise_count(self._days[there] & mask).astype(np.float64)

@@ -21,8 +21,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from parcelveil.watch.coded import DAY, GRACE, OUTCOMES, Accounts
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.by_code import different
+from parcelveil.watch.coded import OUTCOMES, Accounts
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.habit import Habit
 from parcelveil.watch.running import BLOCK
 from parcelveil.watch.signals import Scores, scores
@@ -69,13 +70,9 @@ class Tallies:
     def _scored(self, name: str, rows: DayRows, table: dict[str, Int64], of: Bools, what: Int64) -> Scores:
         actors, roles = rows.volume["actor"].to_numpy(), rows.volume["role"].to_numpy()
         at = np.flatnonzero(of)
-        order = at[np.lexsort((what[at], table["actor"][at]))]
-        actor, value = table["actor"][order], what[order]
-        first = np.ones(len(order), np.bool_)
-        first[1:] = (actor[1:] != actor[:-1]) | (value[1:] != value[:-1])
-        counts = np.bincount(np.searchsorted(actors, actor[first]), minlength=len(actors)).astype(np.float64)
+        counts = different(table["actor"][at], what[at], actors).astype(np.float64)
         expected, score = self._habits[name].score(rows.day, actors, roles, counts)
-        end = (rows.day + 1) * DAY - self._offset * _MINUTE + GRACE
+        end = settles_at(rows.day, self._offset * _MINUTE)
         return scores(
             "actor", name, rows.day, actors, counts, expected, score,
             row_subject=table["actor"][at], row_id=table["id"][at], row_time=table["received"][at], time=end,

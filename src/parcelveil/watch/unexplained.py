@@ -4,7 +4,7 @@
 
     detector = Unexplained()
     for rows in days:                                # of watch.daily.DayRows, in order
-        for scores in detector.score(rows):          # unexplained, volume, opened, searched, grouped
+        for scores in detector.score(rows):          # unexplained, volume, opened, far, distant …
             ...
 
 ===========  =========================================================================================================
@@ -30,8 +30,9 @@ import numpy as np
 import numpy.typing as npt
 
 from parcelveil.watch.baseline import Baseline, Codes, Counts, Scored
-from parcelveil.watch.coded import ACTIONS, GRACE
-from parcelveil.watch.daily import DayRows
+from parcelveil.watch.by_code import different, longer
+from parcelveil.watch.coded import ACTIONS
+from parcelveil.watch.daily import DayRows, settles_at
 from parcelveil.watch.quantiles import Floats
 from parcelveil.watch.signals import Scores
 
@@ -44,7 +45,6 @@ APART = 120_000_000
 LOWEST, HIGHEST, DRIFT = -2.0, 3.0, 0.75
 #: Parcels from far away come in bursts less often: a day of them may say more.
 HIGHEST_FAR = 4.5
-_DAY = 86_400_000_000
 _SEARCH = ACTIONS.index("search")
 #: Looks that do not count much, however few are usual.
 _FEW = 10.0
@@ -81,12 +81,10 @@ class Cusum:
         self._sum[actor] = self._count[actor] = self._expected[actor] = 0.0
 
     def _grow(self, accounts: int) -> None:
-        if accounts > len(self._sum):
-            more = max(accounts, 2 * len(self._sum)) - len(self._sum)
-            self._sum, self._count, self._expected = (
-                np.pad(kept, (0, more)) for kept in (self._sum, self._count, self._expected)
-            )
-            self._since = np.pad(self._since, (0, more))
+        self._sum, self._count, self._expected = (
+            longer(kept, accounts) for kept in (self._sum, self._count, self._expected)
+        )
+        self._since = longer(self._since, accounts)
 
 
 class Unexplained:
@@ -102,7 +100,7 @@ class Unexplained:
     def score(self, rows: DayRows) -> list[Scores]:
         """The day's statistics, of each account that looked at anything; the sums of those whose past is known."""
         day, (actors, roles, outlets, looks, direct, none) = rows.day, _columns(rows)
-        time = (day + 1) * _DAY - self._offset + GRACE
+        time = settles_at(day, self._offset)
         exposure, one = looks - none, np.ones_like(looks)
         strangers = parcels(rows, actors, 0)
         opened, searched = parcels(rows, actors, 0, opened=True), searches(rows, actors, 0)
@@ -163,11 +161,7 @@ def parcels(rows: DayRows, actors: Codes, level: int, *, opened: bool = False, n
         of &= table["action"].to_numpy() != _SEARCH
     if near is not None:
         of &= table["near"].to_numpy() == near
-    actor, waybill = table["actor"].to_numpy()[of], table["waybill"].to_numpy()[of]
-    order = np.lexsort((waybill, actor))
-    actor, waybill = actor[order], waybill[order]
-    first = np.r_[True, (actor[1:] != actor[:-1]) | (waybill[1:] != waybill[:-1])] if len(actor) else np.zeros(0, bool)
-    return np.bincount(np.searchsorted(actors, actor[first]), minlength=len(actors)).astype(np.int64)
+    return different(table["actor"].to_numpy()[of], table["waybill"].to_numpy()[of], actors)
 
 
 def searches(rows: DayRows, actors: Codes, level: int) -> Counts:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from parcelveil.watch.baseline import Codes
+from parcelveil.watch.by_code import longer, spread
 from parcelveil.watch.known_pairs import pair_keys
 from parcelveil.watch.quantiles import Floats
 
@@ -113,23 +114,25 @@ class Usual:
         for name in LIVE:
             keys, counts = live.counts(name)
             if name.startswith("actor."):
-                keys, counts = actors, counts_of(keys, counts, actors)
+                keys, counts = actors, spread(keys, counts, actors)
             self._learn(name, keys, counts, live.usual(name, keys))
-        self._outlet_of = _set(self._outlet_of, actors, outlets, -1)
-        self._looks, self._look_days = (_longer(array * _FADE, actors) for array in (self._looks, self._look_days))
+        size = int(actors.max(initial=-1)) + 1
+        self._outlet_of = longer(self._outlet_of, size, -1)
+        self._outlet_of[actors] = outlets
+        self._looks, self._look_days = (longer(array * _FADE, size) for array in (self._looks, self._look_days))
         looks = volume["looks"].to_numpy().astype(np.float64)
         before = np.where(
             self._look_days[actors] > 1, self._looks[actors] / np.maximum(self._look_days[actors], 1), looks
         )
         self._looks[actors] += np.minimum(looks, 2 * before + 20)
         self._look_days[actors] += 1
-        strangers = counts_of(*live.counts(BULK), actors)
+        strangers = spread(*live.counts(BULK), actors)
         there = outlets >= 0
         totals: Floats = np.bincount(outlets[there], weights=strangers[there]).astype(np.float64)
-        size = max(len(totals), len(self._outlet))
-        totals = np.pad(totals, (0, size - len(totals)))
-        self._outlet = np.pad(self._outlet, (0, size - len(self._outlet)))
-        self._outlet_days = np.pad(self._outlet_days, (0, size - len(self._outlet_days)))
+        outlets_known = max(len(totals), len(self._outlet))
+        totals, self._outlet, self._outlet_days = (
+            np.pad(array, (0, outlets_known - len(array))) for array in (totals, self._outlet, self._outlet_days)
+        )
         known = (self._outlet + 1) / (self._outlet_days + 1)
         self._outlet = self._outlet * _FADE + np.minimum(totals, 3 * known + 10)
         self._outlet_days = self._outlet_days * _FADE + 1
@@ -137,8 +140,8 @@ class Usual:
         self._all_days = self._all_days * _FADE + 1
 
     def _learn(self, name: str, keys: npt.NDArray[np.integer], counts: Floats, usual: Floats) -> None:
-        empty = np.zeros(0)
-        sums, days = (_longer(kept.get(name, empty) * _FADE, keys) for kept in (self._sums, self._days))
+        empty, size = np.zeros(0), int(keys.max(initial=-1)) + 1
+        sums, days = (longer(kept.get(name, empty) * _FADE, size) for kept in (self._sums, self._days))
         sums[keys] += np.minimum(counts, usual + 3 * np.sqrt(usual) + 3)
         days[keys] += 1
         self._sums[name], self._days[name] = sums, days
@@ -149,27 +152,4 @@ def of_keys(values: npt.NDArray[np.generic], keys: npt.NDArray[np.integer], defa
     result = np.full(len(keys), default, values.dtype)
     inside = (keys >= 0) & (keys < len(values))
     result[inside] = values[keys[inside]]
-    return result
-
-
-def _longer(values: Floats, keys: npt.NDArray[np.integer]) -> Floats:
-    size = int(keys.max(initial=-1)) + 1
-    return values if size <= len(values) else np.pad(values, (0, max(size, 2 * len(values)) - len(values)))
-
-
-def _set(values: Codes, keys: Codes, to: Codes, default: int) -> Codes:
-    size = int(keys.max(initial=-1)) + 1
-    if size > len(values):
-        values = np.pad(values, (0, max(size, 2 * len(values)) - len(values)), constant_values=default)
-    values[keys] = to
-    return values
-
-
-def counts_of(keys: npt.NDArray[np.integer], counts: Floats, wanted: npt.NDArray[np.integer]) -> Floats:
-    """The counts of ``wanted`` keys (both ascending), 0 for those that have none."""
-    result = np.zeros(len(wanted))
-    at = np.searchsorted(wanted, keys)
-    there = at < len(wanted)
-    there[there] = wanted[at[there]] == keys[there]
-    result[at[there]] = counts[there]
     return result

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from parcelveil.watch.baseline import Codes
+from parcelveil.watch.by_code import longer, places, spread
 from parcelveil.watch.calibrate import ALL, PEACE, Reference, classes_of, merged
 from parcelveil.watch.cases import Case, Docket
 from parcelveil.watch.coded import DAY, UNREGISTERED, Accounts
@@ -70,7 +71,7 @@ TROUBLE = 2.5
 #: Days before thresholds are set; of sums over days, which have to swing in first.
 LEARNING, LEARNING_SUMS = 14, 28
 #: The detector that speaks where the statistic has another name.
-_SPOKEN = {"opened": "slow", "far": "slow", "distant": "unexplained", "searched": "slow"}
+SPOKEN = {"opened": "slow", "far": "slow", "distant": "unexplained", "searched": "slow"}
 #: The quantile of a class that says how calm a day is, and the accounts that this takes.
 _CALM, FEWEST_CALM = 0.98, 40
 #: Who surprises so much more than the limit is not called by chance.
@@ -78,8 +79,8 @@ _CLOSE = 1.0
 _LEAST = -4.0  # the surprise of who does not surprise at all
 _EARLY = 10  # minutes
 _NEVER_EXCUSED = ("export", "ticket")
-#: Days of evidence that are kept.
-KEPT = 28
+#: Days that a class's usual calm rests on.
+_MONTH = 28
 
 
 class Watcher:
@@ -100,7 +101,6 @@ class Watcher:
         self.unexplained = Unexplained(offset_minutes)
         self.conduct = Conduct(register if register is not None else UNREGISTERED, offset_minutes=offset_minutes)
         self._tallies = Tallies(offset_minutes=offset_minutes)
-        self.evidence: deque[DayRows] = deque()  # of each day the volume, and the rows that are not explained directly
         self._usual = Usual()
         self._marginal: deque[tuple[int, float]] = deque(maxlen=2 * PEACE)  # accounts called and promised, by day
         self._calm: dict[int, deque[float]] = {}
@@ -153,7 +153,7 @@ class Watcher:
             excused = np.isin(given.subject, troubled) & (given.name not in _NEVER_EXCUSED)
             scores = given._replace(score=np.where(excused, 0.0, given.score))
             self._surprised(day, scores)
-            self.reference.put(scores.name, rows.day, actors, _everybody(scores, actors))
+            self.reference.put(scores.name, rows.day, actors, spread(scores.subject, scores.score, actors))
         for name, (keys, values) in live.end(actors).items():
             if name.startswith("actor."):
                 day.note(actors, self._surprise(name, rows.day - 1, classes, actors, values))
@@ -187,7 +187,7 @@ class Watcher:
         for one in np.unique(of_actor).tolist():
             of = of_actor == one
             today = float(np.quantile(day.surprise[of], _CALM)) if of.sum() >= FEWEST_CALM else _LEAST
-            usual = self._calm.setdefault(one, deque(maxlen=KEPT))
+            usual = self._calm.setdefault(one, deque(maxlen=_MONTH))
             if len(usual) >= PEACE:
                 shift[of] = max(0.0, today - float(np.median(usual)))
             usual.append(today)
@@ -201,9 +201,8 @@ class Watcher:
         made: list[Signal] = []
         close: set[int] = set()
         for scores, surprise in day.spoken:
-            place = np.searchsorted(day.actors, scores.subject)
-            there = np.flatnonzero(place < len(day.actors))
-            there = there[(day.actors[place[there]] == scores.subject[there]) & (scores.subject[there] >= 0)]
+            place, known = places(scores.subject, day.actors)
+            there = np.flatnonzero(known & (scores.subject >= 0))
             for at in there[surprise[there] > limits[place[there]]].tolist():
                 signal = scores.signal(at)
                 if scores.name in SUMS:
@@ -211,7 +210,7 @@ class Watcher:
                     if learning:  # what has gathered until then is nobody's case
                         continue
                 rarity = WEIGHTS[scores.name] / 10 ** surprise[at]
-                made.append(signal._replace(name=_SPOKEN.get(scores.name, scores.name), p=float(rarity)))
+                made.append(signal._replace(name=SPOKEN.get(scores.name, scores.name), p=float(rarity)))
                 close.update([int(signal.subject)] if surprise[at] < limits[place[at]] + _CLOSE else [])
         self._marginal.append((len(close), len(day.actors) * self.reference.rate))
         return made
@@ -258,15 +257,8 @@ class Watcher:
 
     def _remember(self, rows: DayRows) -> None:
         actors, roles = rows.volume["actor"].to_numpy(), rows.volume["role"].to_numpy()
-        accounts = int(actors.max(initial=-1)) + 1
-        if accounts > len(self._roles):
-            more = max(accounts, 2 * len(self._roles)) - len(self._roles)
-            self._roles = np.pad(self._roles, (0, more), constant_values=-1)
+        self._roles = longer(self._roles, int(actors.max(initial=-1)) + 1, -1)
         self._roles[actors] = roles
-        kept = rows.rows.filter(pa.array(rows.rows["settled"].to_numpy() < 2))
-        self.evidence.append(rows._replace(rows=kept))
-        while self.evidence[0].day <= rows.day - KEPT:
-            self.evidence.popleft()
 
 
 class _Day:
@@ -279,19 +271,5 @@ class _Day:
 
     def note(self, subjects: Codes, values: Floats) -> None:
         """``values`` of ``subjects``, both ascending."""
-        at = np.searchsorted(self.actors, subjects)
-        there = at < len(self.actors)
-        there[there] = self.actors[at[there]] == subjects[there]
+        at, there = places(subjects, self.actors)
         self.surprise[at[there]] = np.maximum(self.surprise[at[there]], values[there])
-
-
-def _everybody(scores: Scores, actors: Codes) -> Floats:
-    """The score of each account that was there: 0 where a detector has nothing to say."""
-    if np.array_equal(scores.subject, actors):
-        return scores.score
-    values = np.zeros(len(actors))
-    at = np.searchsorted(actors, scores.subject)
-    there = at < len(actors)
-    there[there] = actors[at[there]] == scores.subject[there]
-    values[at[there]] = scores.score[there]
-    return values
