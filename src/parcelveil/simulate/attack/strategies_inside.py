@@ -20,6 +20,12 @@ from parcelveil.simulate.draw import Draw
 _ROUND = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 1_000_000_000)
 
 
+def _among_its_work(agent: Agent, sight: Sight, account: int, at: Ints, draw: Draw) -> AccessRows:
+    """Looks at the parcels ``at`` at the times when the account works; those for which there is no time are left out."""
+    times = agent.times(sight, account, len(at), draw)
+    return agent.looks(sight, account, times, draw, at=at[: len(times)])
+
+
 def bulk(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     """One parcel after the other: naive by a script at any hour, later by hand within the shift."""
     account = int(agent.accounts[0])
@@ -29,9 +35,8 @@ def bulk(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     if agent.knowledge == 0:
         begin = sight.day.midnight + int(uniform(draw, 1)[0] * DAY * 0.8)
         times = paced(draw, begin, len(at), SCRIPT * 2)
-    else:
-        times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+        return Acts(access=agent.looks(sight, account, times, draw, at=at))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def export_before_leaving(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -71,8 +76,7 @@ def slow(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     if not agent.works(sight, account):
         return Acts()
     at = agent.targets(sight, account, agent.wish(draw), draw)
-    times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def below_threshold(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -88,8 +92,7 @@ def below_threshold(agent: Agent, sight: Sight, draw: Draw) -> Acts:
         return Acts()
     count = max(int(limit * share) - 1 - int(draw.below(3, 1)[0]), 0)
     at = agent.targets(sight, account, count, draw)
-    times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def own_station(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -98,8 +101,7 @@ def own_station(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     if not agent.works(sight, account):
         return Acts()
     at = sight.colleagues(draw, agent.wish(draw), account)
-    times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def franchise_owner(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -111,8 +113,7 @@ def franchise_owner(agent: Agent, sight: Sight, draw: Draw) -> Acts:
         begin = sight.shift(account)[1] + int(uniform(draw, 1)[0] * 120 * MINUTE)
         times = paced(draw, begin, len(at), SCRIPT / 4)
         return Acts(access=agent.looks(sight, account, times, draw, at=at, action=LIST))
-    times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def poisoning(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -122,8 +123,7 @@ def poisoning(agent: Agent, sight: Sight, draw: Draw) -> Acts:
         return Acts()
     rate = agent.attack.rate * 1.05 ** ((sight.day.number - agent.attack.start) / 7)
     at = agent.targets(sight, account, agent.wish(draw, rate), draw)
-    times = agent.times(sight, account, len(at), draw)
-    return Acts(access=agent.looks(sight, account, times, draw, at=at[: len(times)]))
+    return Acts(access=_among_its_work(agent, sight, account, at, draw))
 
 
 def pair(agent: Agent, sight: Sight, draw: Draw) -> Acts:
@@ -147,8 +147,7 @@ def pair(agent: Agent, sight: Sight, draw: Draw) -> Acts:
     for place in range(number):
         share = at[edges[place] : edges[place + 1]]
         account = int(agent.accounts[place])
-        times = agent.times(sight, account, len(share), draw)
-        parts.append(agent.looks(sight, account, times, draw, at=share[: len(times)]))
+        parts.append(_among_its_work(agent, sight, account, share, draw))
     return Acts(access=AccessRows.join(parts))
 
 
